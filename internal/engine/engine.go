@@ -1,0 +1,197 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/swarm"
+	"github.com/moby/moby/api/types/volume"
+)
+
+// API versions an engine must overlap with. MinAPIVersion is Docker 19.03's.
+const (
+	MinAPIVersion = "1.40"
+	MaxAPIVersion = "1.56"
+)
+
+// Engine is one connected Docker engine. Unary calls end with their context or
+// the configured timeout, whichever is first; streams end with their context or
+// Close. Every error is an *Error. Implementations are safe for concurrent use.
+type Engine interface {
+	Prober
+	Lister
+	Watcher
+	Streamer
+	Execer
+	ContainerWriter
+	ResourceWriter
+	ServiceWriter
+
+	// Close ends every connection, idle or in use, and what waits on them.
+	Close() error
+}
+
+// Prober tells whether an engine is there and what it is.
+type Prober interface {
+	// Ping asks for the cheapest answer an engine has and negotiates the API
+	// version the first time it succeeds.
+	Ping(ctx context.Context) (Ping, error)
+	// Version returns /version.
+	Version(ctx context.Context) (Version, error)
+	// Info returns the part of /info that the project uses.
+	Info(ctx context.Context) (Info, error)
+}
+
+// Lister reads objects.
+type Lister interface {
+	// List returns the objects of one kind; containers include stopped ones,
+	// images leave out intermediate layers. Kinds of the swarm give a Conflict
+	// error on an engine that is not a swarm manager.
+	List(ctx context.Context, kind Kind, opts ListOptions) ([]Object, error)
+	// Inspect returns the full JSON of one object.
+	Inspect(ctx context.Context, kind Kind, id string) (json.RawMessage, error)
+}
+
+// ListOptions narrow a List.
+type ListOptions struct {
+	// IDs keeps only these objects; empty means all. Unknown ids are left out
+	// of the answer and are no error.
+	IDs []string
+}
+
+// Watcher follows an engine's events.
+type Watcher interface {
+	// Events opens /events. Since is inclusive; zero means from now on. The call
+	// returns when the engine has answered with its headers.
+	Events(ctx context.Context, opts EventsOptions) (EventStream, error)
+}
+
+// EventsOptions choose where an event stream starts.
+type EventsOptions struct {
+	Since time.Time
+}
+
+// EventStream yields events in the engine's order. It is not safe for
+// concurrent use, Close excepted.
+type EventStream interface {
+	// Next blocks for the next event. io.EOF is the engine's clean end.
+	Next() (Event, error)
+	Close() error
+}
+
+// Streamer opens the long-lived reads of a container.
+type Streamer interface {
+	// Logs opens a container's log as the engine sends it: multiplexed frames,
+	// or raw bytes for a TTY (LogStream.Multiplexed tells).
+	Logs(ctx context.Context, id string, opts LogsOptions) (LogStream, error)
+	// Stats opens a container's statistics, one sample a second.
+	Stats(ctx context.Context, id string) (StatsStream, error)
+}
+
+// LogsOptions are the engine's own, with times to the nanosecond.
+type LogsOptions struct {
+	Stdout, Stderr bool
+	Follow         bool
+	Timestamps     bool
+	// Since and Until are inclusive; zero means unbounded.
+	Since, Until time.Time
+	// Tail is the number of lines from the end; negative means all.
+	Tail int
+}
+
+// LogStream is a container's log in flight.
+type LogStream struct {
+	io.ReadCloser
+	// Multiplexed is true when stdout and stderr come in 8-byte-header frames,
+	// false for the raw bytes of a TTY.
+	Multiplexed bool
+}
+
+// StatsStream yields samples. It is not safe for concurrent use, Close excepted.
+type StatsStream interface {
+	Next() (container.StatsResponse, error)
+	Close() error
+}
+
+// Execer runs commands in containers and attaches to them.
+type Execer interface {
+	ExecCreate(ctx context.Context, id string, req container.ExecCreateRequest) (execID string, err error)
+	// ExecStart starts an exec and hijacks the connection.
+	ExecStart(ctx context.Context, execID string, req container.ExecStartRequest) (Session, error)
+	ExecInspect(ctx context.Context, execID string) (container.ExecInspectResponse, error)
+	ExecResize(ctx context.Context, execID string, size TTYSize) error
+	// Attach hijacks a connection to a container's own streams.
+	Attach(ctx context.Context, id string, opts AttachOptions) (Session, error)
+}
+
+// TTYSize is a terminal's size in characters.
+type TTYSize struct{ Height, Width uint }
+
+// AttachOptions choose the streams of an Attach.
+type AttachOptions struct {
+	Stdin, Stdout, Stderr bool
+	// Logs replays what the container has written before.
+	Logs bool
+}
+
+// Session is a hijacked connection. CloseWrite ends stdin and leaves output open.
+type Session interface {
+	io.ReadWriteCloser
+	CloseWrite() error
+	// Multiplexed is true when output comes in 8-byte-header frames.
+	Multiplexed() bool
+}
+
+// ContainerWriter changes containers.
+type ContainerWriter interface {
+	ContainerCreate(ctx context.Context, name string, req container.CreateRequest) (id string, err error)
+	ContainerStart(ctx context.Context, id string) error
+	// ContainerStop and ContainerRestart give the process grace before the kill;
+	// a negative grace means the container's own.
+	ContainerStop(ctx context.Context, id string, grace time.Duration) error
+	ContainerRestart(ctx context.Context, id string, grace time.Duration) error
+	ContainerKill(ctx context.Context, id, signal string) error
+	ContainerPause(ctx context.Context, id string) error
+	ContainerUnpause(ctx context.Context, id string) error
+	ContainerRename(ctx context.Context, id, name string) error
+	ContainerRemove(ctx context.Context, id string, force, volumes bool) error
+}
+
+// ResourceWriter changes images, volumes and networks.
+type ResourceWriter interface {
+	// ImageImport makes an image out of a root filesystem tar.
+	ImageImport(ctx context.Context, ref string, tar io.Reader) error
+	ImageRemove(ctx context.Context, id string, force bool) error
+	VolumeCreate(ctx context.Context, req volume.CreateRequest) error
+	VolumeRemove(ctx context.Context, name string, force bool) error
+	NetworkCreate(ctx context.Context, req network.CreateRequest) (id string, err error)
+	NetworkRemove(ctx context.Context, id string) error
+}
+
+// ServiceWriter changes swarm services on a manager.
+type ServiceWriter interface {
+	ServiceCreate(ctx context.Context, spec swarm.ServiceSpec) (id string, err error)
+	// ServiceUpdate gives a Conflict error when version is not the current one.
+	ServiceUpdate(ctx context.Context, id string, version uint64, spec swarm.ServiceSpec) error
+	ServiceRemove(ctx context.Context, id string) error
+}
