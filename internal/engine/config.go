@@ -76,12 +76,21 @@ type Connector interface {
 // AddressPolicy says which addresses may be dialled. The zero policy allows all
 // but loopback, link-local, multicast and unspecified ones.
 type AddressPolicy struct {
-	// Allowed, when not empty, are the only prefixes that may be dialled;
-	// loopback and link-local addresses still need their own switch or to be
-	// inside one of them.
+	// Allowed, when not empty, are the only prefixes that may be dialled. A
+	// loopback or link-local address is allowed by a prefix within those ranges
+	// only, so that 0.0.0.0/0 does not open the manager's own machine.
 	Allowed []netip.Prefix
 	// Loopback allows loopback addresses.
 	Loopback bool
+}
+
+// guarded are the ranges that a wider prefix does not open: the manager's own
+// machine, and the links where clouds put their metadata services.
+var guarded = []netip.Prefix{
+	netip.MustParsePrefix("127.0.0.0/8"),
+	netip.MustParsePrefix("::1/128"),
+	netip.MustParsePrefix("169.254.0.0/16"),
+	netip.MustParsePrefix("fe80::/10"),
 }
 
 // Check returns nil when addr may be dialled. It is called with the address
@@ -89,23 +98,43 @@ type AddressPolicy struct {
 // gains nothing.
 func (p AddressPolicy) Check(addr netip.Addr) error {
 	addr = addr.Unmap()
-	for _, prefix := range p.Allowed {
-		if prefix.Contains(addr) {
-			return nil
-		}
+	if addr.IsMulticast() || addr.IsUnspecified() {
+		return fmt.Errorf("multicast and unspecified addresses may not be dialled")
 	}
 	if p.Loopback && addr.IsLoopback() {
 		return nil
 	}
-	switch {
-	case addr.IsLoopback():
-		return fmt.Errorf("loopback addresses may not be dialled")
-	case addr.IsLinkLocalUnicast(), addr.IsLinkLocalMulticast():
-		return fmt.Errorf("link-local addresses may not be dialled")
-	case addr.IsMulticast(), addr.IsUnspecified():
-		return fmt.Errorf("multicast and unspecified addresses may not be dialled")
-	case len(p.Allowed) > 0:
+	for _, g := range guarded {
+		if g.Contains(addr.WithZone("")) {
+			return p.checkGuarded(addr, g)
+		}
+	}
+	if len(p.Allowed) > 0 && !p.contains(addr, netip.Prefix{}) {
 		return fmt.Errorf("the address is outside --endpoint-cidrs")
 	}
 	return nil
+}
+
+func (p AddressPolicy) checkGuarded(addr netip.Addr, within netip.Prefix) error {
+	if p.contains(addr, within) {
+		return nil
+	}
+	if addr.IsLoopback() {
+		return fmt.Errorf("loopback addresses may not be dialled")
+	}
+	return fmt.Errorf("link-local addresses may not be dialled")
+}
+
+// contains reports whether a prefix of Allowed covers addr; a valid within must
+// cover that prefix in turn.
+func (p AddressPolicy) contains(addr netip.Addr, within netip.Prefix) bool {
+	for _, prefix := range p.Allowed {
+		if within.IsValid() && (!within.Contains(prefix.Addr()) || prefix.Bits() < within.Bits()) {
+			continue
+		}
+		if prefix.Contains(addr.WithZone("")) {
+			return true
+		}
+	}
+	return false
 }

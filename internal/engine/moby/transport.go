@@ -1,0 +1,88 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package moby
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"sync/atomic"
+)
+
+const userAgent = "dockercontrol"
+
+// apiTransport is where every HTTP answer passes, ours and the SDK's: it turns
+// failures into *engine.Error, by status too, and bounds the body.
+type apiTransport struct {
+	c     *client
+	base  *http.Transport
+	limit int64 // of the body in bytes; 0 means none
+}
+
+func (c *client) unaryCalls(limit int64) apiTransport {
+	return apiTransport{c: c, base: c.unary, limit: limit}
+}
+
+func (c *client) streamCalls() apiTransport { return apiTransport{c: c, base: c.streams} }
+
+// RoundTrip implements http.RoundTripper.
+func (t apiTransport) RoundTrip(req *http.Request) (*http.Response, error) {
+	var connected atomic.Bool
+	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
+	})
+	resp, err := t.base.RoundTrip(req.WithContext(ctx))
+	if err != nil {
+		return nil, t.c.callError(ctx, err, connected.Load())
+	}
+	if err := t.c.statusError(resp); err != nil {
+		return nil, err
+	}
+	limit := t.limit
+	if limit == 0 {
+		limit = 1<<63 - 1
+	}
+	resp.Body = &body{ReadCloser: resp.Body, c: t.c, req: req, left: limit}
+	return resp, nil
+}
+
+// body is an answer's body: bounded, and its errors are *engine.Error.
+type body struct {
+	io.ReadCloser
+	c    *client
+	req  *http.Request
+	left int64
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if b.left <= 0 {
+		return 0, tooMuch(b.c.name)
+	}
+	if int64(len(p)) > b.left {
+		p = p[:b.left]
+	}
+	n, err := b.ReadCloser.Read(p)
+	b.left -= int64(n)
+	if err != nil && err != io.EOF {
+		err = b.c.callError(b.req.Context(), err, true)
+	}
+	return n, err
+}
