@@ -19,10 +19,12 @@ package engine
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"path"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // DefaultSocket is where an engine listens when an ssh endpoint names no path.
@@ -57,6 +59,9 @@ func ParseEndpoint(s string) (Endpoint, error) {
 	if u.RawQuery != "" || u.ForceQuery || u.Fragment != "" {
 		return Endpoint{}, fmt.Errorf("endpoint must have no query and no fragment")
 	}
+	if strings.ContainsFunc(u.Path+u.User.Username(), unicode.IsControl) {
+		return Endpoint{}, fmt.Errorf("endpoint must have no control characters")
+	}
 	switch u.Scheme {
 	case SchemeUnix:
 		return parseUnix(u)
@@ -69,7 +74,7 @@ func ParseEndpoint(s string) (Endpoint, error) {
 }
 
 func parseUnix(u *url.URL) (Endpoint, error) {
-	if u.Host != "" || u.User != nil || !path.IsAbs(u.Path) || u.Path == "/" {
+	if u.Host != "" || u.User != nil || !path.IsAbs(u.Path) || path.Clean(u.Path) == "/" {
 		return Endpoint{}, fmt.Errorf("a unix endpoint is unix:// and an absolute path, as in unix:///var/run/docker.sock")
 	}
 	return Endpoint{Scheme: SchemeUnix, Path: path.Clean(u.Path)}, nil
@@ -77,14 +82,14 @@ func parseUnix(u *url.URL) (Endpoint, error) {
 
 func parseTCP(u *url.URL) (Endpoint, error) {
 	port, err := strconv.Atoi(u.Port())
-	if err != nil || port < 1 || port > 65535 || u.Hostname() == "" || u.User != nil || strings.Trim(u.Path, "/") != "" {
+	if err != nil || port < 1 || port > 65535 || !validHost(u.Hostname()) || u.User != nil || strings.Trim(u.Path, "/") != "" {
 		return Endpoint{}, fmt.Errorf("a tcp endpoint is tcp://host:port with nothing after the port, as in tcp://10.0.0.5:2376")
 	}
 	return Endpoint{Scheme: SchemeTCP, Host: u.Hostname(), Port: port}, nil
 }
 
 func parseSSH(u *url.URL) (Endpoint, error) {
-	if u.User == nil || u.User.Username() == "" || u.Hostname() == "" {
+	if u.User == nil || u.User.Username() == "" || !validHost(u.Hostname()) {
 		return Endpoint{}, fmt.Errorf("an ssh endpoint names a user and a host, as in ssh://docker@10.0.0.5")
 	}
 	if _, has := u.User.Password(); has {
@@ -98,10 +103,21 @@ func parseSSH(u *url.URL) (Endpoint, error) {
 		}
 		e.Port = port
 	}
-	if u.Path != "" && u.Path != "/" {
+	if u.Path != "" && path.Clean(u.Path) != "/" {
 		e.Path = path.Clean(u.Path)
 	}
 	return e, nil
+}
+
+// validHost accepts names and addresses: net/url is more lenient than any dialer.
+func validHost(host string) bool {
+	if strings.Contains(host, ":") {
+		_, err := netip.ParseAddr(host)
+		return err == nil
+	}
+	return host != "" && !strings.ContainsFunc(host, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '.' && r != '-' && r != '_'
+	})
 }
 
 // Address is host:port, or the socket's path for unix.
@@ -116,7 +132,7 @@ func (e Endpoint) Address() string {
 func (e Endpoint) String() string {
 	switch e.Scheme {
 	case SchemeUnix:
-		return "unix://" + e.Path
+		return "unix://" + (&url.URL{Path: e.Path}).EscapedPath()
 	case SchemeSSH:
 		return (&url.URL{Scheme: e.Scheme, User: url.User(e.User), Host: e.Address(), Path: e.Path}).String()
 	}

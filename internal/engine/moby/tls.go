@@ -1,0 +1,87 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package moby
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// dialTLS connects with TLS, the handshake included.
+func (d *dialer) dialTLS(ctx context.Context) (*conn, error) {
+	if err := d.tls.check(time.Now()); err != nil {
+		return nil, err
+	}
+	raw, err := d.dialTCP(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t := tls.Client(raw, d.tls.config(d.endpoint.Host))
+	if err := t.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, &handshakeError{err}
+	}
+	return &conn{Conn: &tlsConn{Conn: t}, raw: raw}, nil
+}
+
+// handshakeError is a failure after the connection was made.
+type handshakeError struct{ error }
+
+func (e *handshakeError) Unwrap() error { return e.error }
+
+// tlsConn finds out why an engine hung up. With TLS 1.3 an engine refuses a
+// client certificate after the handshake is over for the client: then a write
+// may fail with a broken pipe, while the alert that says why waits to be read.
+type tlsConn struct {
+	*tls.Conn
+	answered atomic.Bool // something was read
+}
+
+// alertWait bounds the wait for an alert of a connection that is already cut.
+const alertWait = time.Second
+
+// Read implements net.Conn.
+func (c *tlsConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.answered.Store(true)
+	}
+	return n, err
+}
+
+// Write implements net.Conn.
+func (c *tlsConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if err != nil && !c.answered.Load() && (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)) {
+		_ = c.Conn.SetReadDeadline(time.Now().Add(alertWait))
+		if _, readErr := c.Conn.Read(make([]byte, 1)); isAlert(readErr) {
+			err = readErr
+		}
+	}
+	return n, err
+}
+
+// isAlert reports whether err is a TLS alert that the other side sent.
+func isAlert(err error) bool {
+	var op *net.OpError
+	return errors.As(err, &op) && op.Op == "remote error"
+}
