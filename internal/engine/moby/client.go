@@ -155,15 +155,23 @@ func (c *client) roundTrip(req *http.Request, out any) error {
 	return c.decode(b, resp.Header, out)
 }
 
-// decode is lenient about fields of another type than expected: other
-// implementations of the API differ in fields that matter little.
+// decode unmarshals an answer's body.
 func (c *client) decode(b []byte, h http.Header, out any) error {
+	if err := lenient(b, out); err != nil {
+		return notDocker(c.name, h, err)
+	}
+	return nil
+}
+
+// lenient unmarshals JSON and leaves out fields of another type than expected:
+// other implementations of the API differ in fields that matter little.
+func lenient(b []byte, out any) error {
 	err := json.Unmarshal(b, out)
 	var mismatch *json.UnmarshalTypeError
-	if err == nil || errors.As(err, &mismatch) && mismatch.Field != "" {
+	if errors.As(err, &mismatch) && mismatch.Field != "" {
 		return nil
 	}
-	return notDocker(c.name, h, err)
+	return err
 }
 
 // get is call with its own context.

@@ -1,0 +1,101 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package moby
+
+import (
+	"context"
+
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/volume"
+	sdk "github.com/moby/moby/client"
+
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+)
+
+// ImageRemove removes an image, or one of its names.
+func (c *client) ImageRemove(ctx context.Context, id string, force bool) error {
+	if err := checkID(engine.Images, id); err != nil {
+		return err
+	}
+	return c.write(ctx, 0, func(ctx context.Context, cli *sdk.Client) error {
+		_, err := cli.ImageRemove(ctx, id, sdk.ImageRemoveOptions{Force: force, PruneChildren: true})
+		return err
+	})
+}
+
+// VolumeCreate creates a volume; one that exists is left alone.
+func (c *client) VolumeCreate(ctx context.Context, req volume.CreateRequest) error {
+	return c.write(ctx, 0, func(ctx context.Context, cli *sdk.Client) error {
+		_, err := cli.VolumeCreate(ctx, sdk.VolumeCreateOptions{
+			Name:              req.Name,
+			Driver:            req.Driver,
+			DriverOpts:        req.DriverOpts,
+			Labels:            req.Labels,
+			ClusterVolumeSpec: req.ClusterVolumeSpec,
+		})
+		return err
+	})
+}
+
+// VolumeRemove removes a volume.
+func (c *client) VolumeRemove(ctx context.Context, name string, force bool) error {
+	if err := checkID(engine.Volumes, name); err != nil {
+		return err
+	}
+	return c.write(ctx, 0, func(ctx context.Context, cli *sdk.Client) error {
+		_, err := cli.VolumeRemove(ctx, name, sdk.VolumeRemoveOptions{Force: force})
+		return err
+	})
+}
+
+// NetworkCreate creates a network.
+func (c *client) NetworkCreate(ctx context.Context, req network.CreateRequest) (string, error) {
+	opts := sdk.NetworkCreateOptions{
+		Driver:     req.Driver,
+		Scope:      req.Scope,
+		EnableIPv4: req.EnableIPv4,
+		EnableIPv6: req.EnableIPv6,
+		IPAM:       req.IPAM,
+		Internal:   req.Internal,
+		Attachable: req.Attachable,
+		Ingress:    req.Ingress,
+		ConfigOnly: req.ConfigOnly,
+		Options:    req.Options,
+		Labels:     req.Labels,
+	}
+	if req.ConfigFrom != nil {
+		opts.ConfigFrom = req.ConfigFrom.Network
+	}
+	var id string
+	err := c.write(ctx, 0, func(ctx context.Context, cli *sdk.Client) error {
+		res, err := cli.NetworkCreate(ctx, req.Name, opts)
+		id = res.ID
+		return err
+	})
+	return c.created(id, err)
+}
+
+// NetworkRemove removes a network.
+func (c *client) NetworkRemove(ctx context.Context, id string) error {
+	if err := checkID(engine.Networks, id); err != nil {
+		return err
+	}
+	return c.write(ctx, 0, func(ctx context.Context, cli *sdk.Client) error {
+		_, err := cli.NetworkRemove(ctx, id, sdk.NetworkRemoveOptions{})
+		return err
+	})
+}

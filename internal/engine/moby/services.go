@@ -1,0 +1,58 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package moby
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/moby/moby/api/types/swarm"
+
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+)
+
+// ServiceCreate creates a service as spec says, its image's spelling included.
+func (c *client) ServiceCreate(ctx context.Context, spec swarm.ServiceSpec) (string, error) {
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	var v struct{ ID string }
+	err := c.call(ctx, http.MethodPost, "/services/create", nil, spec, &v)
+	return c.created(v.ID, err)
+}
+
+// ServiceUpdate replaces a service's spec; version is the one that was read.
+func (c *client) ServiceUpdate(ctx context.Context, id string, version uint64, spec swarm.ServiceSpec) error {
+	if err := checkID(engine.Services, id); err != nil {
+		return err
+	}
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	query := url.Values{"version": {strconv.FormatUint(version, 10)}}
+	return c.call(ctx, http.MethodPost, "/services/"+id+"/update", query, spec, nil)
+}
+
+// ServiceRemove removes a service.
+func (c *client) ServiceRemove(ctx context.Context, id string) error {
+	if err := checkID(engine.Services, id); err != nil {
+		return err
+	}
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	return c.call(ctx, http.MethodDelete, "/services/"+id, nil, nil, nil)
+}
