@@ -3,6 +3,7 @@
 # folder for things that are built once a machine: outside the checkout, so a fresh clone finds them.
 
 set -euo pipefail
+shopt -s inherit_errexit # also in $(...)
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 CACHE="${XDG_CACHE_HOME:-$HOME/.cache}/dockercontrol"
@@ -58,4 +59,20 @@ go_build() {
     fi
     rm -f "$log"
     return "$status"
+}
+
+# stop_process PID SECONDS asks a child of this shell to end, and ends it the hard way after SECONDS.
+stop_process() {
+    local pid=$1 patience=$2 waited=0
+    kill -TERM "$pid" 2>/dev/null || return 0
+    while kill -0 "$pid" 2>/dev/null; do
+        if ((waited >= patience * 10)); then
+            say "process $pid did not end within $patience s: killing it"
+            kill -KILL "$pid" 2>/dev/null || true
+            break
+        fi
+        sleep 0.1
+        waited=$((waited + 1))
+    done
+    wait "$pid" 2>/dev/null || true
 }
