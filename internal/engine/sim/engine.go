@@ -73,12 +73,10 @@ type Engine struct {
 
 	mu         sync.Mutex
 	id         string
-	containers store[*box]
-	images     []*image
+	containers containerStore
+	images     []*imageObject
 	volumes    map[string]*volumeObject
 	networks   []*networkObject
-	execs      map[string]*execution
-	nextIP     uint32
 	nextPID    int
 }
 

@@ -97,3 +97,8 @@ func (f filters) labels(key string, labels map[string]string) bool {
 	}
 	return true
 }
+
+// contains reports whether s has one of the key's values in it, or there is none.
+func (f filters) contains(key, s string) bool {
+	return !f.has(key) || slices.ContainsFunc(f[key], func(v string) bool { return strings.Contains(s, v) })
+}
