@@ -31,6 +31,14 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 
 have go || die "no 'go' on the PATH: install the Go that go.mod names from https://go.dev/dl/"
 
+# One set of flags for every build, or the same packages are compiled once for each: programs are static
+# and name no path of the machine they were built on. Tests with the race detector set CGO_ENABLED=1.
+export CGO_ENABLED=0
+case " ${GOFLAGS:-} " in
+*" -trimpath "*) ;;
+*) export GOFLAGS="${GOFLAGS:-} -trimpath" ;;
+esac
+
 # go_build MODULE_DIR OUTPUT PACKAGE [FLAG...] builds one static program and says every 10 s how far it
 # is: cold builds of the embedded control plane take minutes, and silence looks like a hang.
 go_build() {
@@ -39,7 +47,7 @@ go_build() {
     name=$(basename "${output%.new}")
     log=$(mktemp)
     SECONDS=0
-    { (cd "$dir" && CGO_ENABLED=0 go build -v -trimpath "$@" -o "$output" "$package") 2>&1 || echo "status $?"; } |
+    { (cd "$dir" && go build -v "$@" -o "$output" "$package") 2>&1 || echo "status $?"; } |
         while IFS= read -r line; do
             if [[ $line =~ ^[A-Za-z0-9._/~-]+$ ]]; then # with -v, the name of a package just compiled
                 count=$((count + 1))
