@@ -68,7 +68,7 @@ func newDialer(ctx context.Context, cfg engine.Config) (*dialer, error) {
 // DialContext connects to the engine, whatever address it is asked for. Its
 // errors are *engine.Error.
 func (d *dialer) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	ctx, cancel := context.WithDeadline(ctx, d.deadline(ctx))
 	defer cancel()
 	stop := context.AfterFunc(d.ctx, cancel)
 	defer stop()
@@ -85,6 +85,23 @@ func (d *dialer) DialContext(ctx context.Context, _, _ string) (net.Conn, error)
 		return nil, closedError(d.endpoint.String())
 	}
 	return c, nil
+}
+
+// callDeadline is the key of a call's deadline in the context of its dial, which
+// http.Transport frees of the call's own.
+type callDeadline struct{}
+
+// deadline leaves a tenth of a call's time unused, so that a dial that gets no
+// answer says itself how far it came, and the call says the same every time.
+func (d *dialer) deadline(ctx context.Context) time.Time {
+	left := d.timeout
+	if t, ok := ctx.Value(callDeadline{}).(time.Time); ok {
+		left = min(left, time.Until(t))
+	}
+	if t, ok := ctx.Deadline(); ok {
+		left = min(left, time.Until(t))
+	}
+	return time.Now().Add(left - left/10)
 }
 
 func (d *dialer) connect(ctx context.Context) (*conn, error) {

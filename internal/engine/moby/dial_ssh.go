@@ -97,7 +97,7 @@ func (p *sshPool) link(ctx context.Context) (*sshLink, error) {
 	if a == nil {
 		a = &sshAttempt{done: make(chan struct{})}
 		p.pending = a
-		go p.attempt(a)
+		go p.attempt(a, p.d.deadline(ctx))
 	}
 	p.mu.Unlock()
 	select {
@@ -108,25 +108,24 @@ func (p *sshPool) link(ctx context.Context) (*sshLink, error) {
 	}
 }
 
-func (p *sshPool) attempt(a *sshAttempt) {
-	ctx, cancel := context.WithTimeout(p.ctx, p.d.timeout)
+func (p *sshPool) attempt(a *sshAttempt, deadline time.Time) {
+	ctx, cancel := context.WithDeadline(p.ctx, deadline)
 	defer cancel()
+	defer close(a.done)
 	client, err := p.connect(ctx)
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.pending = nil
-	if err == nil && p.closed {
-		_ = client.Close()
-		err = errClosed
-	}
-	a.err = err
 	if err == nil {
 		a.link = &sshLink{client: client, dead: make(chan struct{})}
-		p.current = a.link
 		go a.link.wait()
 		go a.link.keepAlive()
 	}
-	close(a.done)
+	a.err = err
+	p.mu.Lock()
+	p.pending, p.current = nil, a.link
+	closed := p.closed
+	p.mu.Unlock()
+	if closed && a.link != nil {
+		_ = client.Close()
+	}
 }
 
 // connect dials and shakes hands within ctx.
@@ -153,7 +152,7 @@ func (p *sshPool) connect(ctx context.Context) (*ssh.Client, error) {
 		if err == nil {
 			_ = c.Close()
 		}
-		return nil, ctx.Err()
+		return nil, &handshakeError{ctx.Err()}
 	}
 	if err != nil {
 		_ = raw.Close()

@@ -114,10 +114,13 @@ func dialError(ctx context.Context, ep engine.Endpoint, err error) error {
 			"%s may not be dialled: %s; change the endpoint, or have the operator's --endpoint-cidrs allow it", ep, refused.Error())
 	case errors.As(err, &hostKey):
 		return hostKeyFailure(ep, hostKey)
-	case errors.As(err, &dns) && !dns.IsTimeout:
-		return nameError(ep, dns)
 	case errors.Is(ctx.Err(), context.Canceled):
 		return fail(engine.ClassCanceled, "", err, "the call to %s was given up", ep)
+	case errors.As(err, &dns):
+		return nameError(ep, dns)
+	case errors.As(err, &hs) && isTimeout(err):
+		return fail(engine.ClassTimeout, engine.CauseTimeout, err,
+			"%s accepted the connection but did not finish the handshake in time: check that the port is right", ep)
 	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded) || isTimeout(err):
 		return timeoutError(ep, err, false)
 	case errors.As(err, &channel):
@@ -277,7 +280,7 @@ func httpError(ep engine.Endpoint, err error) error {
 		return speaksTLS(ep.String(), err)
 	case broken(err), isTimeout(err), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT):
 		return fail(engine.ClassUnreachable, engine.CauseDialFailed, err, "the connection to %s broke before the answer was complete", ep)
-	case strings.Contains(text, "server closed idle connection"), strings.Contains(text, "connection broken"):
+	case strings.Contains(text, "server closed idle connection"):
 		return fail(engine.ClassUnreachable, engine.CauseDialFailed, err, "the connection to %s broke before the answer was complete", ep)
 	}
 	var op *net.OpError
@@ -375,7 +378,7 @@ func classOfStatus(code int, message string) (engine.Class, engine.Cause) {
 // engineMessage reads {"message": ...}, or the text of a body that is no JSON.
 func engineMessage(raw []byte) string {
 	var v struct{ Message string }
-	if json.Unmarshal(raw, &v) != nil || v.Message == "" {
+	if json.Unmarshal(raw, &v) != nil {
 		v.Message = string(raw)
 	}
 	return stable(v.Message)

@@ -17,6 +17,7 @@ limitations under the License.
 package moby
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptrace"
@@ -42,7 +43,11 @@ func (c *client) streamCalls() apiTransport { return apiTransport{c: c, base: c.
 // RoundTrip implements http.RoundTripper.
 func (t apiTransport) RoundTrip(req *http.Request) (*http.Response, error) {
 	var connected atomic.Bool
-	ctx := httptrace.WithClientTrace(req.Context(), &httptrace.ClientTrace{
+	ctx := req.Context()
+	if deadline, ok := ctx.Deadline(); ok {
+		ctx = context.WithValue(ctx, callDeadline{}, deadline)
+	}
+	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
 	resp, err := t.base.RoundTrip(req.WithContext(ctx))
