@@ -1,0 +1,88 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Command standalone is the operator with a Kubernetes control plane of its own, in one process: for those who have Docker
+// hosts and no cluster, and for tests.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"github.com/dockercontrol/dockercontrol/config"
+	"github.com/dockercontrol/dockercontrol/standalone/internal/app"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintf(os.Stderr, "standalone: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	opts, manager, err := parse(args)
+	if errors.Is(err, pflag.ErrHelp) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return app.Run(untilSignal(), opts, manager, []fs.FS{config.CRDs}, os.Stdout)
+}
+
+// parse reads the flags: the program's own and all of the manager's. Of those that both have, the program's counts.
+func parse(args []string) (app.Options, app.Manager, error) {
+	opts, managerOpts := app.DefaultOptions(), defaultManagerOptions()
+	flags := pflag.NewFlagSet("standalone", pflag.ContinueOnError)
+	opts.BindFlags(flags)
+	managerFlags := pflag.NewFlagSet("manager", pflag.ContinueOnError)
+	managerOpts.BindFlags(managerFlags)
+	flags.AddFlagSet(managerFlags)
+	flags.Usage = func() {
+		fmt.Fprintf(os.Stderr, "Usage: standalone --data-dir DIR [flags]\n\nRuns a Kubernetes control plane and the manager, without nodes.\n\n%s", flags.FlagUsages())
+	}
+	if err := flags.Parse(args); err != nil {
+		return opts, app.Manager{}, err
+	}
+	if flags.NArg() > 0 {
+		return opts, app.Manager{}, fmt.Errorf("unknown argument %q: there are only flags, see --help", flags.Arg(0))
+	}
+	manager, err := newManager(&opts, managerOpts)
+	return opts, manager, err
+}
+
+// untilSignal is done at the first SIGINT or SIGTERM; a second one ends the process at once, also where it is process 1 of
+// a container, which has no default action for signals.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		cancel()
+		<-signals
+		os.Exit(1)
+	}()
+	return ctx
+}
