@@ -8,7 +8,7 @@ SHELL := /usr/bin/env bash -e -o pipefail
 # sets the same, or each of them would compile the whole control plane once more.
 export CGO_ENABLED := 0
 ifeq ($(findstring -trimpath,$(GOFLAGS)),)
-export GOFLAGS += -trimpath
+export GOFLAGS := -trimpath -buildvcs=false $(GOFLAGS)
 endif
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)

@@ -32,12 +32,12 @@ PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 have go || die "no 'go' on the PATH: install the Go that go.mod names from https://go.dev/dl/"
 
 # One set of flags for every build, or the same packages are compiled once for each: programs are static
-# and name no path of the machine they were built on. Tests with the race detector set CGO_ENABLED=1.
+# and name no path of the machine they were built on. The version is set by the Makefile, so git is not
+# asked. Tests with the race detector set CGO_ENABLED=1. The Makefile exports the same.
 export CGO_ENABLED=0
-case " ${GOFLAGS:-} " in
-*" -trimpath "*) ;;
-*) export GOFLAGS="${GOFLAGS:-} -trimpath" ;;
-esac
+if [[ ${GOFLAGS:-} != *-trimpath* ]]; then
+    export GOFLAGS="-trimpath -buildvcs=false ${GOFLAGS:-}"
+fi
 
 # go_build MODULE_DIR OUTPUT PACKAGE [FLAG...] builds one static program and says every 10 s how far it
 # is: cold builds of the embedded control plane take minutes, and silence looks like a hang.
