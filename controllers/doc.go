@@ -1,0 +1,28 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package controllers reconciles the kinds of api/v1alpha1, one reconciler a job.
+//
+// A DockerHost has two. DockerHostConnectionReconciler runs on every replica: it
+// reads the spec and the Secrets it names, and tells the host cache what to
+// connect to. DockerHostReconciler runs on the leader: it writes what the cache
+// learned into status, and Events when that is news. Neither polls: the first is
+// woken by the API's watches, the second by the cache's Source.
+//
+// What to say is decided by pure functions (dockerhost_config.go,
+// dockerhost_status.go, dockerhost_events.go); the reconcilers only fetch, call
+// them, and save. Events and counters come after the save.
+package controllers

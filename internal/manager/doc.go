@@ -1,0 +1,23 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package manager is the operator's wiring: options, and one function that puts
+// controllers, host cache, proxy, metrics and health together and runs them.
+//
+// It is the only package that imports all the others. What runs where: the host
+// cache, the connection reconciler, the proxy, metrics and health on every
+// replica; whatever writes to Kubernetes or to an engine on the leader.
+package manager

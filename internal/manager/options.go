@@ -1,0 +1,158 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package manager
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/dockercontrol/dockercontrol/controllers"
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+)
+
+// Options are what the manager's flags decide.
+type Options struct {
+	// Namespaces limits the manager to some; empty means all.
+	Namespaces []string
+	// UnixEndpointNamespaces may hold unix:// endpoints; "*" stands for all.
+	UnixEndpointNamespaces []string
+	// EndpointCIDRs are what may be dialled; empty means all but loopback and
+	// link-local addresses.
+	EndpointCIDRs []string
+	// AllowLoopbackEndpoints lets hosts be on the manager's own loopback addresses.
+	AllowLoopbackEndpoints bool
+
+	// LeaderElect makes one of several replicas the one that writes.
+	LeaderElect bool
+	// LeaderElectionNamespace holds the Lease.
+	LeaderElectionNamespace string
+
+	// MetricsAddress serves /metrics; "0" serves none.
+	MetricsAddress string
+	// MetricsSecure serves metrics over TLS to those who may `get` /metrics.
+	MetricsSecure bool
+	// HealthAddress serves /healthz and /readyz; "0" serves none.
+	HealthAddress string
+
+	// ProxyAddress serves the proxy and the console; "0" serves none.
+	ProxyAddress string
+	// ProxyCertFile and ProxyKeyFile are in PEM and reloaded when they change;
+	// both empty means a self-signed certificate.
+	ProxyCertFile, ProxyKeyFile string
+
+	// AuditFile takes the audit trail as JSON lines; "-" is standard output, empty
+	// writes none.
+	AuditFile string
+
+	// ShutdownTimeout bounds how long a stop waits for what is under way.
+	ShutdownTimeout time.Duration
+}
+
+// DefaultOptions are the flags' defaults.
+func DefaultOptions() Options {
+	return Options{
+		LeaderElect:             true,
+		LeaderElectionNamespace: "dockercontrol-system",
+		MetricsAddress:          ":8444",
+		MetricsSecure:           true,
+		HealthAddress:           ":8081",
+		ProxyAddress:            ":8443",
+		ShutdownTimeout:         20 * time.Second,
+	}
+}
+
+// BindFlags adds a flag for each option, with the present values as defaults.
+func (o *Options) BindFlags(fs *pflag.FlagSet) {
+	fs.StringSliceVar(&o.Namespaces, "namespaces", o.Namespaces,
+		"Namespaces whose objects the manager serves, comma-separated; empty means all.")
+	fs.StringSliceVar(&o.UnixEndpointNamespaces, "unix-endpoint-namespaces", o.UnixEndpointNamespaces,
+		"Namespaces whose DockerHosts may have unix:// endpoints, which are sockets on the manager's own machine; * means all.")
+	fs.StringSliceVar(&o.EndpointCIDRs, "endpoint-cidrs", o.EndpointCIDRs,
+		"Address ranges that may be dialled, checked on the address actually dialled; empty means all but loopback and link-local addresses.")
+	fs.BoolVar(&o.AllowLoopbackEndpoints, "allow-loopback-endpoints", o.AllowLoopbackEndpoints,
+		"Let DockerHosts be on the manager's own loopback addresses.")
+	fs.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect,
+		"Elect a leader among the replicas; only the leader writes statuses and Events.")
+	fs.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", o.LeaderElectionNamespace,
+		"Namespace of the leader's Lease.")
+	fs.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress,
+		"Address of the metrics endpoint; 0 serves none.")
+	fs.BoolVar(&o.MetricsSecure, "metrics-secure", o.MetricsSecure,
+		"Serve metrics over TLS, to those who may get the non-resource URL /metrics.")
+	fs.StringVar(&o.HealthAddress, "health-probe-bind-address", o.HealthAddress,
+		"Address of /healthz and /readyz; 0 serves none.")
+	fs.StringVar(&o.ProxyAddress, "proxy-address", o.ProxyAddress,
+		"Address of the proxy and the console, over TLS; 0 serves none.")
+	fs.StringVar(&o.ProxyCertFile, "proxy-cert-file", o.ProxyCertFile,
+		"Certificate of the proxy in PEM, reloaded when it changes; without one the proxy signs its own.")
+	fs.StringVar(&o.ProxyKeyFile, "proxy-key-file", o.ProxyKeyFile,
+		"Key of the proxy's certificate in PEM, reloaded when it changes.")
+	fs.StringVar(&o.AuditFile, "audit-file", o.AuditFile,
+		"File for the audit trail as JSON lines, rotated; - is standard output, empty writes none.")
+	fs.DurationVar(&o.ShutdownTimeout, "shutdown-timeout", o.ShutdownTimeout,
+		"How long a stop waits for what is under way.")
+}
+
+// Validate says what is wrong with the options, all of it.
+func (o *Options) Validate() error {
+	var errs []error
+	for _, a := range []struct{ flag, address string }{
+		{"--metrics-bind-address", o.MetricsAddress},
+		{"--health-probe-bind-address", o.HealthAddress},
+		{"--proxy-address", o.ProxyAddress},
+	} {
+		if a.address == "0" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(a.address); err != nil {
+			errs = append(errs, fmt.Errorf("%s %q is not host:port, :port or 0: %w", a.flag, a.address, err))
+		}
+	}
+	if (o.ProxyCertFile == "") != (o.ProxyKeyFile == "") {
+		errs = append(errs, errors.New("--proxy-cert-file and --proxy-key-file go together: give both or neither"))
+	}
+	if o.LeaderElect && o.LeaderElectionNamespace == "" {
+		errs = append(errs, errors.New("--leader-election-namespace must be given where --leader-elect is"))
+	}
+	if o.ShutdownTimeout <= 0 {
+		errs = append(errs, errors.New("--shutdown-timeout must be more than 0"))
+	}
+	if _, err := o.endpointPolicy(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+func (o *Options) endpointPolicy() (controllers.EndpointPolicy, error) {
+	p := controllers.EndpointPolicy{
+		UnixNamespaces: o.UnixEndpointNamespaces,
+		Addresses:      engine.AddressPolicy{Loopback: o.AllowLoopbackEndpoints},
+	}
+	for _, cidr := range o.EndpointCIDRs {
+		prefix, err := netip.ParsePrefix(cidr)
+		if err != nil {
+			return p, fmt.Errorf("--endpoint-cidrs %q is not an address range, as in 10.0.0.0/8: %w", cidr, err)
+		}
+		p.Addresses.Allowed = append(p.Addresses.Allowed, prefix.Masked())
+	}
+	return p, nil
+}

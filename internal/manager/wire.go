@@ -1,0 +1,93 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"github.com/dockercontrol/dockercontrol/controllers"
+	"github.com/dockercontrol/dockercontrol/internal/engine/moby"
+	"github.com/dockercontrol/dockercontrol/internal/hostcache"
+)
+
+// addAll adds everything that the manager runs. closeAll releases what outlives
+// mgr.Start, and is never nil.
+func addAll(ctx context.Context, mgr ctrl.Manager, o Options) (closeAll func() error, err error) {
+	var closers []func() error
+	closeAll = func() error {
+		var errs []error
+		for _, c := range closers {
+			errs = append(errs, c())
+		}
+		return errors.Join(errs...)
+	}
+	hosts := hostcache.New(hostcache.Options{Connector: moby.Connector{}, Log: ctrl.Log.WithName("hostcache")})
+	unregister, err := registerMetrics(hosts)
+	if err != nil {
+		return closeAll, err
+	}
+	closers = append(closers, unregister)
+	if err := mgr.Add(hosts); err != nil {
+		return closeAll, fmt.Errorf("adding the host cache: %w", err)
+	}
+	if err := addControllers(ctx, mgr, hosts, o); err != nil {
+		return closeAll, err
+	}
+	return closeAll, addHealthChecks(mgr)
+}
+
+func addControllers(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Cache, o Options) error {
+	policy, err := o.endpointPolicy()
+	if err != nil {
+		return err
+	}
+	connection := &controllers.DockerHostConnectionReconciler{
+		Client: mgr.GetClient(), SecretReader: mgr.GetAPIReader(), Hosts: hosts, Policy: policy,
+	}
+	if err := connection.SetupWithManager(ctx, mgr); err != nil {
+		return fmt.Errorf("adding the controller of DockerHosts' connections: %w", err)
+	}
+	host := &controllers.DockerHostReconciler{
+		Client: mgr.GetClient(), Hosts: hosts, Recorder: mgr.GetEventRecorder(component),
+	}
+	if err := host.SetupWithManager(mgr, hosts.Source()); err != nil {
+		return fmt.Errorf("adding the controller of DockerHosts: %w", err)
+	}
+	return nil
+}
+
+// registerMetrics adds a collector to controller-runtime's registry, which is the
+// process's. A second manager in the same process shares the first one's series.
+func registerMetrics(c prometheus.Collector) (unregister func() error, err error) {
+	err = metrics.Registry.Register(c)
+	if errors.As(err, &prometheus.AlreadyRegisteredError{}) {
+		return func() error { return nil }, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("registering metrics: %w", err)
+	}
+	return func() error {
+		metrics.Registry.Unregister(c)
+		return nil
+	}, nil
+}

@@ -1,0 +1,148 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package testenv
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/envtest"
+	"sigs.k8s.io/yaml"
+
+	"github.com/dockercontrol/dockercontrol/config"
+	"github.com/dockercontrol/dockercontrol/internal/manager"
+)
+
+// Cluster is a running API server.
+type Cluster struct {
+	// Config has every right.
+	Config *rest.Config
+	Client client.Client
+
+	env *envtest.Environment
+}
+
+var shared struct {
+	once    sync.Once
+	cluster *Cluster
+	err     error
+}
+
+// Run runs a package's tests and stops the API server they shared, for TestMain.
+func Run(m *testing.M) int {
+	code := m.Run()
+	if shared.cluster != nil {
+		if err := shared.cluster.env.Stop(); err != nil {
+			fmt.Fprintln(os.Stderr, "stopping the API server:", err)
+			return 1
+		}
+	}
+	return code
+}
+
+// Start returns the test binary's API server, starting it the first time.
+func Start(t testing.TB) *Cluster {
+	t.Helper()
+	shared.once.Do(func() { shared.cluster, shared.err = start() })
+	if shared.err != nil {
+		t.Fatalf("no API server to test against: %v", shared.err)
+	}
+	return shared.cluster
+}
+
+func start() (*Cluster, error) {
+	if os.Getenv("KUBEBUILDER_ASSETS") == "" {
+		return nil, fmt.Errorf("KUBEBUILDER_ASSETS is not set: run `export KUBEBUILDER_ASSETS=$(hack/envtest-assets.sh)` first, or `make test`")
+	}
+	crds, err := customResourceDefinitions()
+	if err != nil {
+		return nil, err
+	}
+	env := &envtest.Environment{CRDs: crds, Scheme: manager.Scheme()}
+	cfg, err := env.Start()
+	if err != nil {
+		return nil, err
+	}
+	cfg.QPS = -1
+	c, err := client.New(cfg, client.Options{Scheme: manager.Scheme()})
+	if err != nil {
+		return nil, err
+	}
+	return &Cluster{Config: cfg, Client: c, env: env}, nil
+}
+
+func customResourceDefinitions() ([]*apiextensionsv1.CustomResourceDefinition, error) {
+	files, err := fs.Glob(config.CRDs, "crd/bases/*.yaml")
+	if err != nil {
+		return nil, err
+	}
+	var crds []*apiextensionsv1.CustomResourceDefinition
+	for _, name := range files {
+		data, err := fs.ReadFile(config.CRDs, name)
+		if err != nil {
+			return nil, err
+		}
+		crd := &apiextensionsv1.CustomResourceDefinition{}
+		if err := yaml.UnmarshalStrict(data, crd); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		crds = append(crds, crd)
+	}
+	return crds, nil
+}
+
+// Namespace makes a namespace for a test. It stays: there is no controller here
+// that would empty it.
+func (c *Cluster) Namespace(t testing.TB) string {
+	t.Helper()
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "test-"}}
+	if err := c.Client.Create(t.Context(), ns); err != nil {
+		t.Fatalf("making a namespace: %v", err)
+	}
+	return ns.Name
+}
+
+// Eventually polls until check returns nil, or fails the test with its last error
+// when the deadline has passed. It is for conditions on the other side of the API.
+func Eventually(t testing.TB, deadline time.Duration, check func(ctx context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := check(ctx)
+		if err == nil {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			t.Fatalf("not within %s: %v", deadline, err)
+		}
+	}
+}
