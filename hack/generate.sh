@@ -16,3 +16,5 @@ rm -f config/crd/bases/*.yaml # or the file of a kind that was renamed would sta
 "$controller_gen" rbac:roleName=dockercontrol-manager paths=./... output:rbac:artifacts:config=config/rbac
 "$crd_ref_docs" --log-level=ERROR --config=hack/api-reference.yaml --source-path=api/v1alpha1 \
     --renderer=markdown --output-path=docs/api.md
+# Markers without a value come out as "Required: {}".
+sed -i -e 's/\(Required\|Optional\): \\{\\}/\1/g' docs/api.md
