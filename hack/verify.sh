@@ -6,8 +6,6 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
 
-modules=(. standalone hack/tools hack/tools/golangci)
-vetted=(. standalone hack/tools)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failed=()
@@ -27,6 +25,11 @@ sources() {
         while IFS= read -r -d '' file; do
             if [[ -e $file ]]; then printf '%s\0' "$file"; fi
         done
+}
+
+# modules lists the folders of all Go modules.
+modules() {
+    sources go.mod '*/go.mod' | xargs --null --no-run-if-empty --max-args=1 dirname
 }
 
 generated_files() {
@@ -56,20 +59,23 @@ license_headers() {
 
 tidy_modules() {
     local module status=0
-    for module in "${modules[@]}"; do
+    while IFS= read -r module; do
         if ! (cd "$module" && go mod tidy -diff >&2); then
             printf 'error: run "go mod tidy" in %s and commit what it changes\n' "$module" >&2
             status=1
         fi
-    done
+    done < <(modules)
     return "$status"
 }
 
 vet() {
     local module status=0
-    for module in "${vetted[@]}"; do
-        (cd "$module" && go vet ./...) || status=1
-    done
+    while IFS= read -r module; do
+        # A module that only pins tools has no package.
+        if [[ -n $(cd "$module" && go list -e ./... 2>/dev/null) ]]; then
+            (cd "$module" && go vet ./...) || status=1
+        fi
+    done < <(modules)
     return "$status"
 }
 

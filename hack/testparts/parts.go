@@ -52,6 +52,7 @@ func parts() []part {
 	return []part{
 		{name: "setup", required: true, command: []string{"hack/install-deps.sh", "test"}},
 		{name: "control plane", required: true, command: []string{"hack/envtest-assets.sh"}, sets: "KUBEBUILDER_ASSETS"},
+		{name: "modern engine", required: true, command: []string{"hack/modern-engine.sh"}},
 		{name: "build", command: []string{"make", "--no-print-directory", "build"}, checks: 1},
 		{name: "verify", command: []string{"make", "--no-print-directory", "verify"}, checks: 1},
 		{name: "lint", command: []string{"make", "--no-print-directory", "lint"}, checks: 1},
