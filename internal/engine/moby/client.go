@@ -100,11 +100,11 @@ func (c *client) streamContext(ctx context.Context) (context.Context, context.Ca
 // newRequest makes a request under the negotiated API version. body is sent as
 // JSON unless it is an io.Reader; nil sends none.
 func (c *client) newRequest(ctx context.Context, method, path string, query url.Values, body any) (*http.Request, error) {
-	a, err := c.negotiated(ctx)
+	version, err := c.apiVersion(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return c.newRawRequest(ctx, method, "/v"+a.version+path, query, body)
+	return c.newRawRequest(ctx, method, "/v"+version+path, query, body)
 }
 
 // newRawRequest is newRequest without the API version in the path.

@@ -28,6 +28,7 @@ import (
 	"net/http"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode"
@@ -348,12 +349,19 @@ func (c *client) statusError(resp *http.Response) error {
 	return fail(class, cause, nil, "the engine says: %s", message)
 }
 
-// classOfStatus also looks at the message: swarm's conflicts come as 500 and 503.
+// conflicts are parts of messages that say that an object's state forbids the
+// call, whatever the status, which is 403, 500 or 503.
+var conflicts = []string{
+	"update out of sequence", "not a swarm manager", "not part of a swarm", // swarm
+	"is not paused", "cannot resize a stopped container", // dockerd
+	"has active endpoints", "pre-defined network", // dockerd's networks
+	"state improper", "network is being used", // Podman
+}
+
+// classOfStatus also looks at the message, because engines file some wrongly.
 func classOfStatus(code int, message string) (engine.Class, engine.Cause) {
 	switch {
-	case strings.Contains(message, "update out of sequence"),
-		code == http.StatusServiceUnavailable && strings.Contains(message, "not a swarm manager"),
-		code == http.StatusNotAcceptable && strings.Contains(message, "swarm"):
+	case slices.ContainsFunc(conflicts, func(part string) bool { return strings.Contains(message, part) }):
 		return engine.ClassConflict, ""
 	case code == http.StatusBadRequest && strings.Contains(message, "client version") &&
 		(strings.Contains(message, "is too new") || strings.Contains(message, "is too old")):

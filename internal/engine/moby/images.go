@@ -22,7 +22,6 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 )
@@ -31,11 +30,8 @@ import (
 func (c *client) ImageImport(ctx context.Context, ref string, tar io.Reader) error {
 	ctx, cancel := c.streamContext(ctx)
 	defer cancel(nil)
-	repo, tag := ref, ""
-	if i := strings.LastIndex(ref, ":"); i > strings.LastIndex(ref, "/") {
-		repo, tag = ref[:i], ref[i+1:]
-	}
-	query := url.Values{"fromSrc": {"-"}, "repo": {repo}, "tag": {tag}}
+	// The tag stays in repo: Podman does not look at the parameter for it.
+	query := url.Values{"fromSrc": {"-"}, "repo": {ref}}
 	req, err := c.newRequest(ctx, http.MethodPost, "/images/create", query, nil)
 	if err != nil {
 		return err

@@ -22,6 +22,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 )
@@ -31,7 +32,15 @@ func (c *client) Logs(ctx context.Context, id string, opts engine.LogsOptions) (
 	if err := checkID(engine.Containers, id); err != nil {
 		return engine.LogStream{}, err
 	}
-	s, err := c.openStream(ctx, "/containers/"+id+"/logs", logsQuery(opts))
+	version, err := c.apiVersion(ctx)
+	if err != nil {
+		return engine.LogStream{}, err
+	}
+	path := "/containers/" + id + "/logs"
+	if opts.Follow && engine.CompareAPIVersions(version, mediaTypeVersion) < 0 {
+		return c.lateLogs(ctx, id, path, logsQuery(opts))
+	}
+	s, err := c.openStream(ctx, path, logsQuery(opts), c.timeout)
 	if err != nil {
 		return engine.LogStream{}, err
 	}
@@ -41,6 +50,31 @@ func (c *client) Logs(ctx context.Context, id string, opts engine.LogsOptions) (
 		return engine.LogStream{}, err
 	}
 	return engine.LogStream{ReadCloser: s, Multiplexed: multiplexed}, nil
+}
+
+// lateHeader is how long a followed log waits for a header that may not come
+// before the first line does; dockerd sends it at once.
+const lateHeader = 500 * time.Millisecond
+
+// lateLogs is for engines of old API versions, Podman among them, which sends no
+// header before the container writes something.
+func (c *client) lateLogs(ctx context.Context, id, path string, query url.Values) (engine.LogStream, error) {
+	info, err := c.containerConfig(ctx, id)
+	if err != nil {
+		return engine.LogStream{}, err
+	}
+	s := c.openLate(ctx, path, query)
+	timer := time.NewTimer(lateHeader)
+	defer timer.Stop()
+	select {
+	case <-s.ready:
+		if s.err != nil {
+			_ = s.Close()
+			return engine.LogStream{}, s.err
+		}
+	case <-timer.C:
+	}
+	return engine.LogStream{ReadCloser: s, Multiplexed: !info.Config.Tty}, nil
 }
 
 func logsQuery(opts engine.LogsOptions) url.Values {
@@ -64,21 +98,23 @@ func logsQuery(opts engine.LogsOptions) url.Values {
 	return query
 }
 
-// Media types of a container's output; engines send the first since API 1.42.
+// Media types of a container's output. Engines tell them apart since
+// mediaTypeVersion of the API; before, they call both raw.
 const (
-	multiplexedType = "application/vnd.docker.multiplexed-stream"
-	rawType         = "application/vnd.docker.raw-stream"
+	multiplexedType  = "application/vnd.docker.multiplexed-stream"
+	rawType          = "application/vnd.docker.raw-stream"
+	mediaTypeVersion = "1.42"
 )
 
-// multiplexed tells the form of a container's output. Before API 1.42 engines
-// call both forms raw, and the container must be asked whether it has a TTY.
+// multiplexed tells the form of a container's output by its media type, or by
+// whether the container has a TTY.
 func (c *client) multiplexed(ctx context.Context, id string, h http.Header) (bool, error) {
 	mediaType, _, _ := strings.Cut(h.Get("Content-Type"), ";")
 	a := c.api.Load()
 	switch {
 	case mediaType == multiplexedType:
 		return true, nil
-	case mediaType == rawType && a != nil && engine.CompareAPIVersions(a.version, "1.42") >= 0:
+	case mediaType == rawType && a != nil && engine.CompareAPIVersions(a.version, mediaTypeVersion) >= 0:
 		return false, nil
 	}
 	info, err := c.containerConfig(ctx, id)

@@ -155,6 +155,17 @@ func (c *client) negotiated(ctx context.Context) (*api, error) {
 	return c.api.Load(), nil
 }
 
+// apiVersion is the version that negotiated agreed on.
+func (c *client) apiVersion(ctx context.Context) (string, error) {
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	a, err := c.negotiated(ctx)
+	if err != nil {
+		return "", err
+	}
+	return a.version, nil
+}
+
 // Version returns /version.
 func (c *client) Version(ctx context.Context) (engine.Version, error) {
 	var v engine.Version

@@ -45,27 +45,67 @@ func (s *stream) Close() error {
 }
 
 // openStream makes a GET on a connection of its own. The header must come within
-// the configured timeout.
-func (c *client) openStream(ctx context.Context, path string, query url.Values) (*stream, error) {
+// wait; 0 waits until ctx ends.
+func (c *client) openStream(ctx context.Context, path string, query url.Values, wait time.Duration) (*stream, error) {
 	ctx, cancel := c.streamContext(ctx)
-	timer := time.AfterFunc(c.timeout, func() { cancel(errHeaderTimeout) })
 	req, err := c.newRequest(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
-		timer.Stop()
 		cancel(nil)
 		return nil, err
 	}
+	stop := func() bool { return true }
+	if wait > 0 {
+		stop = time.AfterFunc(wait, func() { cancel(errHeaderTimeout) }).Stop
+	}
 	resp, err := c.streamCalls().RoundTrip(req)
-	if err == nil && !timer.Stop() {
+	if !stop() && err == nil {
 		_ = resp.Body.Close()
 		err = timeoutError(c.dialer.endpoint, errHeaderTimeout, true)
 	}
 	if err != nil {
-		timer.Stop()
 		cancel(nil)
 		return nil, err
 	}
 	return &stream{Reader: resp.Body, header: resp.Header, body: resp.Body, cancel: cancel}, nil
+}
+
+// lateStream is a stream whose header may not have come yet.
+type lateStream struct {
+	cancel context.CancelFunc
+	ready  chan struct{} // closed once s or err is set
+	s      *stream
+	err    error
+}
+
+// openLate begins a GET. Its goroutine ends with ctx, with Close, or when the
+// header has come.
+func (c *client) openLate(ctx context.Context, path string, query url.Values) *lateStream {
+	ctx, cancel := context.WithCancel(ctx)
+	l := &lateStream{cancel: cancel, ready: make(chan struct{})}
+	go func() {
+		defer close(l.ready)
+		l.s, l.err = c.openStream(ctx, path, query, 0)
+	}()
+	return l
+}
+
+// Read implements io.Reader.
+func (l *lateStream) Read(p []byte) (int, error) {
+	<-l.ready
+	if l.err != nil {
+		return 0, l.err
+	}
+	return l.s.Read(p)
+}
+
+// Close ends the stream.
+func (l *lateStream) Close() error {
+	l.cancel()
+	<-l.ready
+	if l.s == nil {
+		return nil
+	}
+	return l.s.Close()
 }
 
 // unixNano spells a time as the API wants it in queries.
@@ -106,7 +146,7 @@ func (c *client) Events(ctx context.Context, opts engine.EventsOptions) (engine.
 	if !opts.Since.IsZero() {
 		query.Set("since", unixNano(opts.Since))
 	}
-	s, err := c.openStream(ctx, "/events", query)
+	s, err := c.openStream(ctx, "/events", query, c.timeout)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +173,7 @@ func (c *client) Stats(ctx context.Context, id string) (engine.StatsStream, erro
 	if err := checkID(engine.Containers, id); err != nil {
 		return nil, err
 	}
-	s, err := c.openStream(ctx, "/containers/"+id+"/stats", url.Values{"stream": {"1"}})
+	s, err := c.openStream(ctx, "/containers/"+id+"/stats", url.Values{"stream": {"1"}}, c.timeout)
 	if err != nil {
 		return nil, err
 	}
