@@ -17,6 +17,7 @@ limitations under the License.
 package hostcache
 
 import (
+	"reflect"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -52,6 +53,38 @@ type HealthCheck struct {
 	FailureThreshold, SuccessThreshold int
 }
 
+// DefaultHealthCheck is what the fields of a HealthCheck that are zero mean; the
+// CRD has the same defaults.
+var DefaultHealthCheck = HealthCheck{
+	Interval: 10 * time.Second, Timeout: 5 * time.Second,
+	FailureThreshold: 3, SuccessThreshold: 1,
+}
+
+func (h HealthCheck) withDefaults() HealthCheck {
+	d := DefaultHealthCheck
+	if h.Interval > 0 {
+		d.Interval = h.Interval
+	}
+	if h.Timeout > 0 {
+		d.Timeout = h.Timeout
+	}
+	if h.FailureThreshold > 0 {
+		d.FailureThreshold = h.FailureThreshold
+	}
+	if h.SuccessThreshold > 0 {
+		d.SuccessThreshold = h.SuccessThreshold
+	}
+	return d
+}
+
+// sameConnection reports whether two Hosts of one UID are reached in the same
+// way, so that a live connection may stay.
+func (h Host) sameConnection(other Host) bool {
+	return h.Suspended == other.Suspended &&
+		sameError(h.ConfigErr, other.ConfigErr) &&
+		reflect.DeepEqual(h.Config, other.Config)
+}
+
 // Phase is how far an accessor has come.
 type Phase string
 
@@ -71,14 +104,15 @@ type State struct {
 	Generation int64
 	Phase      Phase
 	// Err says why the host is not connected; nil while Connected, Suspended or
-	// on the very first attempt.
+	// on the first attempt with a new configuration.
 	Err *engine.Error
 	// Credentials describes the client credentials, zero where the endpoint
 	// needs none or they are unusable (CredentialsErr then says why).
 	Credentials    engine.CredentialInfo
 	CredentialsErr *engine.Error
 	// Info and Version are the last ones heard; zero if the host was never
-	// connected under this UID. A lost host keeps them.
+	// connected under this UID. A lost host keeps them. Info.ID is empty where the
+	// engine has no ID that lasts (Podman makes up a new one for each answer).
 	Info    engine.Info
 	Version engine.Version
 	// Counts come from the inventory, Images from the engine's own count.
@@ -91,8 +125,8 @@ type State struct {
 // Connected reports whether calls can be made.
 func (s State) Connected() bool { return s.Phase == PhaseConnected }
 
-// Counts are numbers of containers by state, as `docker info` counts them
-// (restarting and removing containers are running; created and dead are stopped).
+// Counts are numbers of containers by state, as `docker info` counts them: what
+// is neither running nor paused is stopped, a restarting container too.
 type Counts struct {
 	Running, Paused, Stopped, Total int
 	Images                          int
@@ -110,10 +144,34 @@ type Change struct {
 type Listing struct {
 	// Items are sorted by ID and shared: they must not be changed.
 	Items []engine.Object
-	// ObservedAt is when the engine last confirmed the listing: now while its
-	// event stream is open, else when it ended.
+	// ObservedAt is when the engine last confirmed the listing: now while its event
+	// stream is open, no probe fails and no event waits to be applied; else when
+	// the first of these ceased to be so.
 	ObservedAt time.Time
 	// ServedBy is the host whose engine was asked: the host itself, or for
 	// services, tasks and nodes the manager that serves the swarm.
 	ServedBy Key
+}
+
+// sameError compares what a user would see of two errors.
+func sameError(a, b *engine.Error) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Class == b.Class && a.Cause == b.Cause && a.Message == b.Message
+}
+
+// sameIdentity compares what a status shows of two States, counts apart: times,
+// latencies and the counters inside Info differ from one answer to the next.
+func sameIdentity(a, b State) bool {
+	return a.UID == b.UID && a.Phase == b.Phase && a.Credentials == b.Credentials &&
+		sameError(a.Err, b.Err) && sameError(a.CredentialsErr, b.CredentialsErr) &&
+		a.Version == b.Version && reflect.DeepEqual(lastingInfo(a.Info), lastingInfo(b.Info))
+}
+
+// lastingInfo is i without what changes in a steady engine.
+func lastingInfo(i engine.Info) engine.Info {
+	i.Containers, i.ContainersRunning, i.ContainersPaused, i.ContainersStopped = 0, 0, 0, 0
+	i.Images, i.SystemTime = 0, ""
+	return i
 }

@@ -1,0 +1,381 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package hostcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+)
+
+// accessor keeps one host connected. One goroutine (run) does everything that
+// takes time; everybody else touches only what mu guards, and mu is never held
+// across a call to an engine.
+type accessor struct {
+	cache *Cache
+	key   Key
+	uid   types.UID
+	log   logr.Logger
+	inv   *inventory
+	feed  *feed
+
+	// probeNow and touched have room for one: somebody asked for a probe, or
+	// changed the health check.
+	probeNow, touched chan struct{}
+
+	connects, failures atomic.Uint64
+
+	// memory belongs to run.
+	memory memory
+
+	mu   sync.Mutex
+	host Host
+	// epoch counts what makes a connection void. What a goroutine of an older
+	// epoch has to say is dropped.
+	epoch  uint64
+	state  State
+	engine engine.Engine
+	// cancel ends run, abandon the attempt or the session it is in.
+	cancel, abandon context.CancelFunc
+	ended           bool
+}
+
+// memory is what is remembered of an engine from one connection to the next.
+type memory struct {
+	endpoint engine.Endpoint
+	// id is the engine's ID; volatile is set when it makes up a new one for each
+	// answer.
+	id       string
+	volatile bool
+	// last is the end of the event stream so far.
+	last lastEvent
+}
+
+func newAccessor(c *Cache, h Host) *accessor {
+	a := &accessor{
+		cache:    c,
+		key:      h.Key,
+		uid:      h.UID,
+		log:      c.opts.Log.WithValues("DockerHost", h.Key.String()),
+		inv:      newInventory(engine.LocalKinds),
+		feed:     newFeed(),
+		probeNow: make(chan struct{}, 1),
+		touched:  make(chan struct{}, 1),
+		host:     h,
+		state:    State{Key: h.Key, UID: h.UID},
+	}
+	a.declare(h)
+	return a
+}
+
+// declare makes state what it is before anything was tried with h. mu is held.
+func (a *accessor) declare(h Host) {
+	s := &a.state
+	s.Generation, s.Err, s.CredentialsErr = h.Generation, nil, nil
+	switch {
+	case h.Suspended:
+		s.Phase, s.Credentials = PhaseSuspended, engine.CredentialInfo{}
+	case h.ConfigErr != nil:
+		s.Phase, s.Err, s.Credentials = PhaseDisconnected, h.ConfigErr, engine.CredentialInfo{}
+		if h.ConfigErr.Class == engine.ClassAuth {
+			s.CredentialsErr = h.ConfigErr
+		}
+	default:
+		s.Phase = PhaseConnecting
+	}
+}
+
+func (a *accessor) set(h Host) {
+	a.mu.Lock()
+	if a.ended || reflect.DeepEqual(a.host, h) {
+		a.mu.Unlock()
+		return
+	}
+	same := a.host.sameConnection(h)
+	before := a.state
+	a.host = h
+	a.state.Generation = h.Generation
+	if !same {
+		a.epoch++
+		a.engine = nil
+		a.declare(h)
+		if a.abandon != nil {
+			a.abandon()
+		}
+	}
+	after := a.state
+	a.mu.Unlock()
+	nudge(a.touched)
+	a.announce(before, after)
+}
+
+// begin hands over what ends run; false if the accessor has ended already.
+func (a *accessor) begin(cancel context.CancelFunc) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cancel = cancel
+	return !a.ended
+}
+
+// end stops the accessor for good, and forgets its secrets.
+func (a *accessor) end() {
+	a.mu.Lock()
+	a.ended = true
+	a.epoch++
+	a.engine = nil
+	a.host.Config = engine.Config{}
+	if a.cancel != nil {
+		a.cancel()
+	}
+	a.mu.Unlock()
+	a.inv.close()
+	a.feed.close()
+}
+
+func (a *accessor) probe() { nudge(a.probeNow) }
+
+func nudge(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+func (a *accessor) snapshot() State {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.state
+}
+
+func (a *accessor) health() HealthCheck {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.host.Health
+}
+
+func (a *accessor) liveEngine() (engine.Engine, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.engine != nil && a.state.Phase == PhaseConnected {
+		return a.engine, nil
+	}
+	return nil, a.state.whyNot()
+}
+
+// whyNot says why a host that is not connected is not.
+func (s State) whyNot() *engine.Error {
+	switch {
+	case s.Err != nil:
+		return s.Err
+	case s.Phase == PhaseSuspended:
+		return engine.Errorf(engine.ClassUnreachable, "", "DockerHost %s is suspended: set spec.suspend to false to connect", s.Key)
+	}
+	return engine.Errorf(engine.ClassUnreachable, "", "DockerHost %s is not connected yet", s.Key)
+}
+
+func (a *accessor) list(kind engine.Kind) (Listing, error) {
+	state := a.snapshot()
+	v := a.inv.view(kind)
+	listing := Listing{Items: v.items, ObservedAt: v.observedAt, ServedBy: a.key}
+	switch {
+	case !state.Connected():
+		return listing, state.whyNot()
+	case v.listed:
+		return listing, nil
+	case v.err != nil:
+		return listing, v.err
+	}
+	return listing, engine.Errorf(engine.ClassTimeout, engine.CauseTimeout, "the %s of DockerHost %s are not listed yet", kind, a.key)
+}
+
+// update changes the state, unless epoch is over, and tells who wants to know.
+// change is called with mu held.
+func (a *accessor) update(epoch uint64, change func(*State)) {
+	a.mu.Lock()
+	if epoch != a.epoch {
+		a.mu.Unlock()
+		return
+	}
+	before := a.state
+	change(&a.state)
+	after := a.state
+	a.mu.Unlock()
+	a.announce(before, after)
+}
+
+func (a *accessor) announce(before, after State) {
+	condition := !sameIdentity(before, after)
+	if condition {
+		a.cache.swarm.observe(a)
+	}
+	if condition || before.Counts != after.Counts {
+		a.cache.notes.send(Change{Key: a.key, Condition: condition})
+	}
+}
+
+// run lives as long as the accessor: one attempt after the other, each with the
+// Host declared when it began.
+func (a *accessor) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		attempt, host, epoch := a.attempt(ctx)
+		switch {
+		case host.Suspended:
+			a.inv.reset()
+			a.memory = memory{}
+		case host.ConfigErr == nil:
+			a.maintain(attempt, host, epoch)
+		}
+		<-attempt.Done()
+	}
+}
+
+// attempt returns the Host to connect to now, with a context that ends when
+// another takes its place.
+func (a *accessor) attempt(ctx context.Context) (context.Context, Host, uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	ctx, a.abandon = context.WithCancel(ctx)
+	return ctx, a.host, a.epoch
+}
+
+// maintain connects, serves the connection, and connects again when it is lost,
+// until ctx ends.
+func (a *accessor) maintain(ctx context.Context, host Host, epoch uint64) {
+	if a.memory.endpoint != host.Config.Endpoint {
+		a.inv.reset()
+		a.memory = memory{endpoint: host.Config.Endpoint}
+	}
+	a.inv.cut(time.Now())
+	var retry backoff
+	var shown shownErrors
+	lost := false
+	for ctx.Err() == nil {
+		lived, err := a.once(ctx, host, epoch, lost)
+		if ctx.Err() != nil {
+			return
+		}
+		var other *identityError
+		if errors.As(err, &other) {
+			a.log.Info("Another engine answers at the endpoint; connecting anew")
+			a.replaced(epoch)
+		} else {
+			lost = true
+			a.disconnected(epoch, toError(err), &shown)
+		}
+		interval := a.health().Interval
+		pause := retry.next(lived, time.Now(), interval, toError(err))
+		if other != nil && lived >= interval {
+			continue
+		}
+		a.pause(ctx, pause)
+	}
+}
+
+// pause waits for d, less if somebody asks for a probe.
+func (a *accessor) pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case <-a.probeNow:
+	}
+}
+
+// once makes one connection and serves it to its end. A panic on the way, of
+// which only an engine's answer can be the cause, is this host's error and
+// nobody else's.
+func (a *accessor) once(ctx context.Context, host Host, epoch uint64, lost bool) (lived time.Duration, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = panicked(a.log, r)
+		}
+	}()
+	s, err := a.connect(ctx, host, epoch, lost)
+	if err != nil {
+		a.failures.Add(1)
+		return 0, err
+	}
+	defer s.close()
+	err = s.serve()
+	if s.connectedAt.IsZero() {
+		a.failures.Add(1)
+		return 0, err
+	}
+	return time.Since(s.connectedAt), err
+}
+
+// disconnected publishes that the host is lost, or still is.
+func (a *accessor) disconnected(epoch uint64, err *engine.Error, shown *shownErrors) {
+	a.inv.cut(time.Now())
+	show := shown.shows(err)
+	before := a.snapshot()
+	a.update(epoch, func(s *State) {
+		a.engine = nil
+		if s.Phase = PhaseDisconnected; show || s.Err == nil {
+			s.Err = err
+		}
+	})
+	if before.Phase != PhaseDisconnected || (show && !sameError(before.Err, err)) {
+		a.log.Info("Not connected", "class", err.Class, "cause", err.Cause, "message", err.Message, "error", fmt.Sprint(err.Err))
+	}
+}
+
+// replaced publishes that the connection is made anew for no fault of the host.
+func (a *accessor) replaced(epoch uint64) {
+	a.inv.cut(time.Now())
+	a.update(epoch, func(s *State) {
+		a.engine = nil
+		s.Phase, s.Err = PhaseConnecting, nil
+	})
+}
+
+func panicked(log logr.Logger, r any) *engine.Error {
+	log.Error(fmt.Errorf("panic: %v", r), "An answer of the engine broke its client", "stack", string(debug.Stack()))
+	return &engine.Error{
+		Class: engine.ClassServer, Cause: engine.CauseEngineError,
+		Message: "an answer of the engine could not be handled; the manager's log has the details",
+		Err:     fmt.Errorf("panic: %v", r),
+	}
+}
+
+// toError makes an *engine.Error of any error. Engines return nothing else; what
+// the cache's own contexts end is the exception.
+func toError(err error) *engine.Error {
+	var e *engine.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	class := engine.ClassOf(err)
+	switch class {
+	case engine.ClassTimeout:
+		return &engine.Error{Class: class, Cause: engine.CauseTimeout, Message: "the engine did not answer in time", Err: err}
+	case engine.ClassCanceled:
+		return &engine.Error{Class: class, Message: "the call was canceled", Err: err}
+	}
+	return &engine.Error{Class: class, Cause: engine.CauseEngineError, Message: "the engine failed", Err: err}
+}
