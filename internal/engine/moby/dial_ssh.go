@@ -33,6 +33,8 @@ type sshPool struct {
 	d     *dialer
 	creds *sshCredentials
 
+	keepAlive, keepAliveWait time.Duration
+
 	mu      sync.Mutex
 	current *sshLink
 	pending *sshAttempt
@@ -53,7 +55,7 @@ type sshAttempt struct {
 }
 
 func newSSHPool(ctx context.Context, d *dialer, creds *sshCredentials) *sshPool {
-	return &sshPool{ctx: ctx, d: d, creds: creds}
+	return &sshPool{ctx: ctx, d: d, creds: creds, keepAlive: sshKeepAlive, keepAliveWait: sshKeepAliveWait}
 }
 
 // dial opens a channel to the engine's socket. A connection that turns out to be
@@ -116,7 +118,7 @@ func (p *sshPool) attempt(a *sshAttempt, deadline time.Time) {
 	if err == nil {
 		a.link = &sshLink{client: client, dead: make(chan struct{})}
 		go a.link.wait()
-		go a.link.keepAlive()
+		go a.link.keepAlive(p.keepAlive, p.keepAliveWait)
 	}
 	a.err = err
 	p.mu.Lock()
@@ -177,8 +179,8 @@ func (l *sshLink) wait() {
 }
 
 // keepAlive closes the connection when the server does not answer any more.
-func (l *sshLink) keepAlive() {
-	tick := time.NewTicker(sshKeepAlive)
+func (l *sshLink) keepAlive(every, wait time.Duration) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
 		select {
@@ -186,7 +188,7 @@ func (l *sshLink) keepAlive() {
 			return
 		case <-tick.C:
 		}
-		timer := time.AfterFunc(sshKeepAliveWait, func() { _ = l.client.Close() })
+		timer := time.AfterFunc(wait, func() { _ = l.client.Close() })
 		_, _, err := l.client.SendRequest("keepalive@openssh.com", true, nil)
 		timer.Stop()
 		if err != nil {
