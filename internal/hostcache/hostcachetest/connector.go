@@ -1,0 +1,100 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package hostcachetest
+
+import (
+	"sync"
+	"time"
+
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+)
+
+// Connector is a fake engine.Connector.
+type Connector struct {
+	mu      sync.Mutex
+	engines map[string]*Engine
+	check   func(engine.Config, time.Time) (engine.CredentialInfo, error)
+	checks  int
+}
+
+var _ engine.Connector = &Connector{}
+
+// NewConnector makes a Connector that knows no engine: what is not added refuses
+// connections.
+func NewConnector() *Connector { return &Connector{engines: map[string]*Engine{}} }
+
+// Add makes an engine at an endpoint, which must be valid.
+func (c *Connector) Add(endpoint string) *Engine {
+	ep := MustParse(endpoint)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	e := newEngine(ep.String())
+	c.engines[ep.String()] = e
+	return e
+}
+
+// OnCheck replaces the judgement of credentials, which otherwise finds all good.
+func (c *Connector) OnCheck(check func(engine.Config, time.Time) (engine.CredentialInfo, error)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.check = check
+}
+
+// Checks returns how often credentials were judged.
+func (c *Connector) Checks() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.checks
+}
+
+// CheckCredentials implements engine.Connector.
+func (c *Connector) CheckCredentials(cfg engine.Config, now time.Time) (engine.CredentialInfo, error) {
+	c.mu.Lock()
+	check := c.check
+	c.checks++
+	c.mu.Unlock()
+	if check == nil {
+		return engine.CredentialInfo{}, nil
+	}
+	return check(cfg, now)
+}
+
+// Open implements engine.Connector.
+func (c *Connector) Open(cfg engine.Config) (engine.Engine, error) {
+	c.mu.Lock()
+	e := c.engines[cfg.Endpoint.String()]
+	c.mu.Unlock()
+	if e == nil {
+		e = newEngine(cfg.Endpoint.String())
+		e.Fail(All, Refused())
+	}
+	return e.open(cfg), nil
+}
+
+// MustParse parses an endpoint or panics.
+func MustParse(endpoint string) engine.Endpoint {
+	ep, err := engine.ParseEndpoint(endpoint)
+	if err != nil {
+		panic(err)
+	}
+	return ep
+}
+
+// Refused is the error of an engine that is not there.
+func Refused() *engine.Error {
+	return engine.Errorf(engine.ClassUnreachable, engine.CauseDialFailed, "connection refused")
+}
