@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package controllers
+package controllers_test
 
 import (
 	"strings"
@@ -93,11 +93,11 @@ func TestDefaultsAreStored(t *testing.T) {
 	}
 	create(t, cluster, host)
 	hc, conn := host.Spec.HealthCheck, host.Spec.Connection
-	if hc.Interval.Duration != defaultInterval || hc.Timeout.Duration != defaultTimeout ||
-		hc.FailureThreshold != defaultFailureThreshold || hc.SuccessThreshold != defaultSuccessThreshold {
+	if hc.Interval.Duration != 10*time.Second || hc.Timeout.Duration != 5*time.Second ||
+		hc.FailureThreshold != 3 || hc.SuccessThreshold != 1 {
 		t.Errorf("healthCheck = %+v", hc)
 	}
-	if conn.MaxConnections != defaultMaxConnections || conn.IdleTimeout.Duration != defaultIdleTimeout {
+	if conn.MaxConnections != 64 || conn.IdleTimeout.Duration != 90*time.Second {
 		t.Errorf("connection = %+v", conn)
 	}
 }
