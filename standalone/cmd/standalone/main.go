@@ -19,13 +19,10 @@ limitations under the License.
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/signal"
-	"syscall"
 
 	"github.com/spf13/pflag"
 
@@ -48,7 +45,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	return app.Run(untilSignal(), opts, manager, []fs.FS{config.CRDs}, os.Stdout)
+	return app.Run(app.UntilSignal(), opts, manager, []fs.FS{config.CRDs}, os.Stdout)
 }
 
 // parse reads the flags: the program's own and all of the manager's. Of those that both have, the program's counts.
@@ -70,19 +67,4 @@ func parse(args []string) (app.Options, app.Manager, error) {
 	}
 	manager, err := newManager(&opts, managerOpts)
 	return opts, manager, err
-}
-
-// untilSignal is done at the first SIGINT or SIGTERM; a second one ends the process at once, also where it is process 1 of
-// a container, which has no default action for signals.
-func untilSignal() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		<-signals
-		cancel()
-		<-signals
-		os.Exit(1)
-	}()
-	return ctx
 }

@@ -53,19 +53,16 @@ func Run(ctx context.Context, opts Options, manager Manager, manifests []fs.FS, 
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.close()) }()
-	sink, err := openLog(dir, opts)
+	log, err := openLog(dir, opts)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		klog.Flush()
-		err = errors.Join(err, sink.Close())
-	}()
+	defer func() { err = errors.Join(err, log.close()) }()
 
 	// ctx ends by a signal or by the first part that fails.
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	s := &standalone{opts: opts, dir: dir, log: sink, fail: fail}
+	s := &standalone{opts: opts, dir: dir, log: log, fail: fail}
 	defer func() { err = errors.Join(err, s.stop()) }()
 	if err := s.start(ctx, manager, manifests); err != nil {
 		return interrupted(ctx, err)

@@ -17,10 +17,11 @@ limitations under the License.
 package app
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"log"
+	stdlog "log"
 	"os"
 	"strconv"
 
@@ -33,42 +34,58 @@ import (
 )
 
 const (
-	// logSize and logFiles bound the log: 20 MB are some weeks of a steady fleet.
-	logSize, logFiles = 20, 3
+	// logMegabytes and logBackups bound the log: 20 MB are some weeks of a steady fleet.
+	logMegabytes, logBackups = 20, 3
+	// toStderr as a log file means standard error.
+	toStderr = "-"
 )
 
-// openLog sends everything that logs in this process to one place and returns that place. The manager's errors go to
-// standard error too: they are the user's concern, where the control plane's, which retries until it succeeds, mostly
-// are not.
-func openLog(dir *dataDir, opts Options) (io.WriteCloser, error) {
-	var sink io.WriteCloser = &lumberjack.Logger{Filename: dir.file("standalone.log"), MaxSize: logSize, MaxBackups: logFiles}
-	switch opts.LogFile {
-	case "":
-	case "-":
-		sink = noClose{os.Stderr}
-	default:
-		sink = &lumberjack.Logger{Filename: opts.LogFile, MaxSize: logSize, MaxBackups: logFiles}
-	}
-	if _, err := fmt.Fprintf(sink, "standalone: process %d starts on %s\n", os.Getpid(), dir.path); err != nil {
-		return nil, fmt.Errorf("write the log: %w", err)
-	}
-	if err := configureKlog(sink, opts.Verbosity); err != nil {
-		return nil, fmt.Errorf("configure the control plane's log: %w", err)
-	}
-	log.SetOutput(sink) // net/http, for one
+// processLog is where everything that logs in this process goes: klog, controller-runtime, etcd, the standard library,
+// and what else is written to standard error. There is one, because most of these are process globals.
+//
+// Standard error itself gets the manager's errors, which are the user's concern, where the control plane's, which
+// retries until it succeeds, mostly are not.
+type processLog struct {
+	io.Writer
+	restores []func() error
+}
 
-	ctrl.SetLogger(ctrlzap.New(ctrlzap.WriteTo(sink), ctrlzap.RawZapOpts(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
-		if opts.LogFile == "-" {
+func openLog(dir *dataDir, opts Options) (*processLog, error) {
+	l := &processLog{Writer: os.Stderr}
+	user := os.Stderr
+	if opts.LogFile != toStderr {
+		file := &lumberjack.Logger{Filename: opts.LogFile, MaxSize: logMegabytes, MaxBackups: logBackups}
+		if file.Filename == "" {
+			file.Filename = dir.file("standalone.log")
+		}
+		l.Writer = file
+		l.restores = append(l.restores, file.Close)
+		if _, err := fmt.Fprintf(l, "standalone: process %d starts on %s\n", os.Getpid(), dir.path); err != nil {
+			return nil, fmt.Errorf("write the log: %w", err)
+		}
+		stderr, restore, err := divertStderr(file)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("divert standard error: %w", err), l.close())
+		}
+		user = stderr
+		l.restores = append(l.restores, restore)
+	}
+	if err := l.configureKlog(user, opts.Verbosity); err != nil {
+		return nil, errors.Join(fmt.Errorf("configure the control plane's log: %w", err), l.close())
+	}
+	stdlog.SetOutput(l)
+	ctrl.SetLogger(ctrlzap.New(ctrlzap.WriteTo(l), ctrlzap.RawZapOpts(zap.WrapCore(func(core zapcore.Core) zapcore.Core {
+		if opts.LogFile == toStderr {
 			return core
 		}
 		console := zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())
-		return zapcore.NewTee(core, zapcore.NewCore(console, zapcore.Lock(os.Stderr), zapcore.ErrorLevel))
+		return zapcore.NewTee(core, zapcore.NewCore(console, zapcore.Lock(user), zapcore.ErrorLevel))
 	}))))
-	return sink, nil
+	return l, nil
 }
 
-// configureKlog has klog write each line once, to w.
-func configureKlog(w io.Writer, verbosity int) error {
+// configureKlog has klog write each line once, and tell user why it ends the process when it does.
+func (l *processLog) configureKlog(user io.Writer, verbosity int) error {
 	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(flags)
 	for name, value := range map[string]string{
@@ -81,11 +98,20 @@ func configureKlog(w io.Writer, verbosity int) error {
 			return err
 		}
 	}
-	klog.SetOutput(w)
+	klog.SetOutput(l)
+	klog.OsExit = func(code int) {
+		fmt.Fprintln(user, "standalone: the control plane failed beyond repair; the end of the log says why") //nolint:errcheck // nobody left to tell
+		os.Exit(code)
+	}
 	return nil
 }
 
-// noClose is a writer that is not ours to close.
-type noClose struct{ io.Writer }
-
-func (noClose) Close() error { return nil }
+// close restores standard error and closes the file. What logs after that writes to standard error, or the file again.
+func (l *processLog) close() error {
+	klog.Flush()
+	var errs []error
+	for i := len(l.restores) - 1; i >= 0; i-- {
+		errs = append(errs, l.restores[i]())
+	}
+	return errors.Join(errs...)
+}
