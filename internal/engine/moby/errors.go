@@ -412,12 +412,12 @@ func (c *client) sdkError(ctx context.Context, err error) error {
 }
 
 // localAddress is the ephemeral side of a connection in Go's network errors.
-var localAddress = regexp.MustCompile(`\S+:[0-9]+->`)
+var localAddress = regexp.MustCompile(`\S*:[0-9]+->`)
 
 // stable makes a foreign text fit for a message: no ports that differ from one
 // attempt to the next, printable, short.
 func stable(s string) string {
-	return printable(localAddress.ReplaceAllString(strings.TrimSpace(s), ""), maxErrorText)
+	return localAddress.ReplaceAllString(printable(strings.TrimSpace(s), maxErrorText), "")
 }
 
 // printable strips control characters and cuts s to at most limit bytes.
