@@ -90,12 +90,13 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// cut records since when the engine was not heard of. The first cut counts until
-// there is touch again.
+// cut records since when the engine is not heard of, unless it is cut already.
 func (inv *inventory) cut(since time.Time) {
 	inv.mu.Lock()
 	defer inv.mu.Unlock()
-	inv.cutSince = earliest(inv.cutSince, since)
+	if inv.cutSince.IsZero() {
+		inv.cutSince = since
+	}
 }
 
 // uncut records that there is touch, and returns since when there was none.
@@ -167,7 +168,7 @@ func (inv *inventory) merge(kind engine.Kind, ids []string, objects []engine.Obj
 	found := make(map[string]engine.Object, len(objects))
 	for _, o := range objects {
 		if _, is := gone[o.ID]; !is {
-			found[o.ID] = own(o, len(objects))
+			found[o.ID] = o
 		}
 	}
 	inv.mu.Lock()
@@ -283,15 +284,6 @@ func (t *table) unshare() {
 func tidy(objects []engine.Object) []engine.Object {
 	slices.SortStableFunc(objects, func(a, b engine.Object) int { return strings.Compare(a.ID, b.ID) })
 	return slices.CompactFunc(objects, func(a, b engine.Object) bool { return a.ID == b.ID })
-}
-
-// own copies an object's JSON out of the answer that it came in with n others,
-// so that one object that stays does not keep them all in memory.
-func own(o engine.Object, n int) engine.Object {
-	if n > 1 {
-		o.Raw = slices.Clone(o.Raw)
-	}
-	return o
 }
 
 func sameObject(a, b engine.Object) bool { return string(a.Raw) == string(b.Raw) }
