@@ -1,0 +1,157 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package audit
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/lru"
+
+	"golang.org/x/time/rate"
+
+	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+)
+
+const (
+	// A host may have hostBurst Events at once and one every hostInterval after: what
+	// a person can read. All hosts together may have eventsPerSecond, the design's
+	// bound on count writes too, with a burst of one per host of a small fleet.
+	hostBurst       = 20
+	hostInterval    = 6 * time.Second
+	eventsPerSecond = 20
+	eventsBurst     = 100
+	// maxLimiters is how many hosts' limits are kept. A host beyond it starts with a
+	// full burst again; the limit over all hosts holds.
+	maxLimiters = 4096
+	// maxNote is where the API cuts a note, in bytes.
+	maxNote = 1024
+)
+
+// Notifier is the Recorder that writes Events (events.k8s.io) on DockerHosts. Its
+// Record never fails and never waits: an Event is a notification, bounded in rate,
+// and the evidence is in the Trail.
+//
+// Events that repeat (same host, verb, kind and outcome) become one Event with a
+// series, which is the EventRecorder's doing. Above the rate they are left out, and
+// the host's next Event says how many. No Event tells of an intention, or of a host
+// that there is no object of.
+type Notifier struct {
+	recorder events.EventRecorder
+	now      func() time.Time
+
+	mu    sync.Mutex // held for a moment, never while anything is written
+	all   *rate.Limiter
+	hosts *lru.Cache // host UID -> *hostLimit
+}
+
+type hostLimit struct {
+	limiter *rate.Limiter
+	left    int // Events left out since the last one
+}
+
+// NewNotifier returns a Notifier that writes with recorder, which a controller-runtime
+// manager's GetEventRecorder returns.
+func NewNotifier(recorder events.EventRecorder) *Notifier {
+	return &Notifier{
+		recorder: recorder,
+		now:      time.Now,
+		all:      rate.NewLimiter(eventsPerSecond, eventsBurst),
+		hosts:    lru.New(maxLimiters),
+	}
+}
+
+// Record writes an Event, or leaves it out. The error is always nil.
+func (n *Notifier) Record(_ context.Context, r Record) error {
+	if r.Outcome == Allowed || r.Host.UID == "" {
+		return nil
+	}
+	r = r.clean()
+	left, ok := n.take(r.Host.UID)
+	if !ok {
+		return nil
+	}
+	eventType, reason := corev1.EventTypeNormal, "EngineActionSucceeded"
+	switch r.Outcome {
+	case Denied:
+		eventType, reason = corev1.EventTypeWarning, "EngineActionDenied"
+	case Failed:
+		eventType, reason = corev1.EventTypeWarning, "EngineActionFailed"
+	}
+	// A reference without a resourceVersion: with one, no two Events would be alike.
+	host := &corev1.ObjectReference{
+		APIVersion: dcv1.GroupVersion.String(), Kind: "DockerHost",
+		Namespace: r.Host.Namespace, Name: r.Host.Name, UID: types.UID(r.Host.UID),
+	}
+	n.recorder.Eventf(host, nil, eventType, reason, action(r), "%s", note(r, left))
+	return nil
+}
+
+// take asks for room for one Event on a host, and returns how many were left out
+// before it.
+func (n *Notifier) take(uid string) (left int, ok bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var h *hostLimit
+	if v, found := n.hosts.Get(uid); found {
+		h = v.(*hostLimit)
+	} else {
+		h = &hostLimit{limiter: rate.NewLimiter(rate.Every(hostInterval), hostBurst)}
+		n.hosts.Add(uid, h)
+	}
+	now := n.now()
+	if !h.limiter.AllowN(now, 1) || !n.all.AllowN(now, 1) {
+		h.left++
+		return 0, false
+	}
+	left, h.left = h.left, 0
+	return left, true
+}
+
+// action names what was tried as the API wants it: StartContainer.
+func action(r Record) string {
+	a := upperFirst(r.Verb) + upperFirst(r.Object.Kind)
+	if a == "" {
+		return unspecified
+	}
+	return a
+}
+
+func upperFirst(s string) string {
+	if s != "" && 'a' <= s[0] && s[0] <= 'z' {
+		return string(s[0]-'a'+'A') + s[1:]
+	}
+	return s
+}
+
+// note is the Event's sentence.
+func note(r Record, left int) string {
+	s := fmt.Sprintf("%s: %s %s %s", r.Actor.User, r.Verb, r.Object.describe(), r.Outcome)
+	if r.Reason != "" {
+		s += " (" + r.Reason + ")"
+	}
+	more := ""
+	if left > 0 {
+		more = fmt.Sprintf("; %d more before it are in the audit trail only", left)
+	}
+	return cleanText(s, maxNote-len(more)) + more
+}

@@ -1,0 +1,137 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+)
+
+var (
+	// ErrRefused is in Do's error when the intention could not be recorded:
+	// nothing was done.
+	ErrRefused = errors.New("refused, because the audit trail cannot be written")
+	// ErrOutcomeNotRecorded is in Do's error when the action was done or tried, and
+	// its outcome could not be recorded.
+	ErrOutcomeNotRecorded = errors.New("the outcome could not be written to the audit trail")
+)
+
+// Recorder puts a record where it belongs. An error means that it is not there,
+// and that the action it speaks of must not be done. It is safe for concurrent use.
+type Recorder interface {
+	Record(ctx context.Context, r Record) error
+}
+
+// Multi tells several recorders, in order, and counts the record in the metrics. The
+// first that fails ends it: put the evidence before the notifications.
+func Multi(recorders ...Recorder) Recorder { return multi(recorders) }
+
+type multi []Recorder
+
+func (m multi) Record(ctx context.Context, r Record) (err error) {
+	defer func() { count(r.Outcome, err) }()
+	if r.Time.IsZero() {
+		r.Time = time.Now() // the same one for all
+	}
+	for _, rec := range m {
+		if err := rec.Record(ctx, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Do records that r is about to be done, does it, and records how it went. Outcome,
+// Reason and Duration are Do's to fill in.
+//
+// Where the intention cannot be recorded, act is not called and the error holds
+// ErrRefused. Else the error is act's; where the outcome could not be recorded, it
+// holds ErrOutcomeNotRecorded too.
+func Do(ctx context.Context, rec Recorder, r Record, act func(context.Context) error) (err error) {
+	begin := time.Now()
+	if r.Time.IsZero() {
+		r.Time = begin
+	}
+	r = r.clean() // it is in errors too
+	r.Outcome, r.Reason, r.Duration = Allowed, "", 0
+	if err := rec.Record(ctx, r); err != nil {
+		return fmt.Errorf("%s %s: %w: %w", r.Verb, r.Object.describe(), ErrRefused, err)
+	}
+
+	r.Outcome, r.Reason = Failed, "Panicked" // unless act returns
+	defer func() {
+		r.Duration = time.Since(begin)
+		// The caller may be gone by now; the outcome is true all the same.
+		if recErr := rec.Record(context.WithoutCancel(ctx), r); recErr != nil {
+			err = errors.Join(err, fmt.Errorf("%s %s: %w: %w", r.Verb, r.Object.describe(), ErrOutcomeNotRecorded, recErr))
+		}
+	}()
+	err = act(ctx)
+	r.Outcome, r.Reason = Succeeded, ""
+	if err != nil {
+		r.Outcome, r.Reason = Failed, reasonOf(err)
+	}
+	return err
+}
+
+// reasonOf returns the word for an error. Its text stays out: an engine's error may
+// repeat what it was sent.
+func reasonOf(err error) string {
+	if cause := engine.CauseOf(err); cause != "" {
+		return string(cause)
+	}
+	switch engine.ClassOf(err) {
+	case engine.ClassUnreachable:
+		return "Unreachable"
+	case engine.ClassTimeout:
+		return "Timeout"
+	case engine.ClassAuth:
+		return "AuthenticationFailed"
+	case engine.ClassForbidden:
+		return "Forbidden"
+	case engine.ClassNotFound:
+		return "NotFound"
+	case engine.ClassConflict:
+		return "Conflict"
+	case engine.ClassInvalid:
+		return "Invalid"
+	case engine.ClassCanceled:
+		return "Canceled"
+	case engine.ClassServer:
+		return "EngineError"
+	}
+	return unspecified
+}
+
+// describe names the object for people: its kind, and its name or else its id.
+func (o Object) describe() string {
+	name := o.Name
+	if name == "" {
+		name = o.ID
+	}
+	switch {
+	case o.Kind == "":
+		return name
+	case name == "":
+		return o.Kind
+	}
+	return o.Kind + " " + name
+}
