@@ -63,7 +63,10 @@ func Run(ctx context.Context, opts Options, manager Manager, manifests []fs.FS, 
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
 	s := &standalone{opts: opts, dir: dir, log: log, fail: fail}
-	defer func() { err = errors.Join(err, s.stop()) }()
+	defer func() {
+		log.quiet()
+		err = errors.Join(err, s.stop())
+	}()
 	if err := s.start(ctx, manager, manifests); err != nil {
 		return interrupted(ctx, err)
 	}

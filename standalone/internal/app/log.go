@@ -47,11 +47,12 @@ const (
 // retries until it succeeds, mostly are not.
 type processLog struct {
 	io.Writer
-	restores []func() error
+	userLevel zap.AtomicLevel // what the manager says on standard error
+	restores  []func() error
 }
 
 func openLog(dir *dataDir, opts Options) (*processLog, error) {
-	l := &processLog{Writer: os.Stderr}
+	l := &processLog{Writer: os.Stderr, userLevel: zap.NewAtomicLevelAt(zapcore.ErrorLevel)}
 	user := os.Stderr
 	if opts.LogFile != toStderr {
 		file := &lumberjack.Logger{Filename: opts.LogFile, MaxSize: logMegabytes, MaxBackups: logBackups}
@@ -78,8 +79,9 @@ func openLog(dir *dataDir, opts Options) (*processLog, error) {
 		if opts.LogFile == toStderr {
 			return core
 		}
-		console := zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig())
-		return zapcore.NewTee(core, zapcore.NewCore(console, zapcore.Lock(user), zapcore.ErrorLevel))
+		short := zap.NewDevelopmentEncoderConfig()
+		short.StacktraceKey = zapcore.OmitKey // the log has it
+		return zapcore.NewTee(core, zapcore.NewCore(zapcore.NewConsoleEncoder(short), zapcore.Lock(user), l.userLevel))
 	}))))
 	return l, nil
 }
@@ -105,6 +107,9 @@ func (l *processLog) configureKlog(user io.Writer, verbosity int) error {
 	}
 	return nil
 }
+
+// quiet keeps off standard error what parts that stop complain of, such as a lost leadership.
+func (l *processLog) quiet() { l.userLevel.SetLevel(zapcore.FatalLevel) }
 
 // close restores standard error and closes the file. What logs after that writes to standard error, or the file again.
 func (l *processLog) close() error {

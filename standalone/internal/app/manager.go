@@ -79,7 +79,8 @@ func (m Manager) start(ctx context.Context, config *rest.Config, at Place, faile
 	return r, nil
 }
 
-// waitReady asks the manager's /readyz until it answers ok.
+// waitReady asks the manager's /readyz until it answers ok, or that there is no such thing: a manager without anything
+// to wait for has none.
 func (r *runningManager) waitReady(ctx context.Context, address string) error {
 	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	last := errors.New("no answer yet")
@@ -99,7 +100,8 @@ func (r *runningManager) waitReady(ctx context.Context, address string) error {
 			return false, nil
 		}
 		last = fmt.Errorf("/readyz says %s", response.Status)
-		return response.StatusCode == http.StatusOK, response.Body.Close()
+		ready := response.StatusCode == http.StatusOK || response.StatusCode == http.StatusNotFound
+		return ready, response.Body.Close()
 	})
 	if err != nil {
 		return fmt.Errorf("%w; %w", err, last)

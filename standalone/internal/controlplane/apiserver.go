@@ -40,6 +40,8 @@ const (
 	// drainGrace is how long the API server waits for watches and requests when it stops. Its own default, a
 	// minute, is for clusters whose load balancer takes the clients elsewhere.
 	drainGrace = 3 * time.Second
+	// abortGrace is some times what a start takes on a loaded machine.
+	abortGrace = 30 * time.Second
 	// readyPoll is how often readiness is asked for while starting: a local request of a millisecond.
 	readyPoll = 50 * time.Millisecond
 	// ServiceAccountIssuer is what tokens say they come from; the default audience too.
@@ -96,9 +98,17 @@ func startAPIServer(ctx context.Context, listener net.Listener, store *pki.Store
 		s.err = prepared.Run(runCtx)
 	}()
 	if err := s.waitReady(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("wait for kube-apiserver on %s: %w", listener.Addr(), err), s.stop(context.WithoutCancel(ctx)))
+		return nil, errors.Join(fmt.Errorf("wait for kube-apiserver on %s: %w", listener.Addr(), err), s.abort())
 	}
 	return s, nil
+}
+
+// abort stops a server that has not become ready in time. Its start hooks take the end of their context for a failure and
+// end the process, so they are given some more time first.
+func (s *apiServer) abort() error {
+	ctx, cancel := context.WithTimeout(context.Background(), abortGrace)
+	defer cancel()
+	return errors.Join(s.waitReady(ctx), within(stopGrace, s.stop))
 }
 
 // apiServerOptions goes through kube-apiserver's own flags: they are its documented interface, its structs are not.
