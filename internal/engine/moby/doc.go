@@ -47,6 +47,6 @@ limitations under the License.
 //
 // # Errors
 //
-// errors.go makes every failure an *engine.Error. Messages are the same for the
+// errors.go and errors_dial.go make every failure an *engine.Error. Messages are the same for the
 // same failure, so that they can stand in a status.
 package moby

@@ -51,7 +51,9 @@ func TestMain(m *testing.M) {
 
 // fakeEngine answers /_ping as an engine of API 1.41 does and leaves the rest to
 // the handlers, whose patterns have no API version.
-func fakeEngine(handlers map[string]http.HandlerFunc) http.Handler { return versioned("1.41", handlers) }
+func fakeEngine(handlers map[string]http.HandlerFunc) http.Handler {
+	return versioned("1.41", handlers)
+}
 
 func versioned(api string, handlers map[string]http.HandlerFunc) http.Handler {
 	mux := http.NewServeMux()

@@ -108,7 +108,9 @@ func TestHostCertificates(t *testing.T) {
 		}
 		return c
 	}
-	line := func(k ssh.PublicKey) string { return "@cert-authority *.example " + string(ssh.MarshalAuthorizedKey(k)) }
+	line := func(k ssh.PublicKey) string {
+		return "@cert-authority *.example " + string(ssh.MarshalAuthorizedKey(k))
+	}
 	tests := []struct {
 		name, file, principal string
 		ok                    bool
