@@ -31,16 +31,32 @@ import (
 // kept small: what follows from the id is derived when asked for, and config and
 // host are shared between generated containers.
 type containerObject struct {
-	id, name string
-	image    *imageObject
-	config   *container.Config
-	host     *container.HostConfig
-	created  int64
-	state    containerState
-	ends     []*endpoint
-	mounts   []container.MountPoint
-	execIDs  []string
-	attrs    map[string]string // of events; dropped when name or labels change
+	id, name  string
+	image     *imageObject
+	config    *container.Config
+	host      *container.HostConfig
+	created   int64
+	state     containerState
+	ends      []*endpoint
+	mounts    []container.MountPoint
+	published []published       // while it runs
+	attrs     map[string]string // of events; dropped when the name changes
+	io        *stdio            // made when needed
+	proc      *process          // while it runs; nil too for a generated container nobody has touched
+	run       *runEnd           // made when waited for
+	removed   chan struct{}     // closed at the removal; made when waited for
+	execs     []*execution      // not ended
+	stopped   bool              // by a user: no restart policy
+	keep      bool              // is being restarted: not to remove itself
+	onExit    func(code int)    // the swarm's
+	restart   *time.Timer       // of the restart policy
+	backoff   time.Duration
+}
+
+// runEnd tells that a run of a container has ended and been dealt with.
+type runEnd struct {
+	done chan struct{}
+	code int
 }
 
 // containerState is what a container's process is and was.

@@ -29,6 +29,7 @@ import (
 // summaryJSON is a container in a list as sent.
 type summaryJSON struct {
 	container.Summary
+	Ports           []portJSON
 	NetworkSettings networksJSON
 }
 
@@ -109,7 +110,12 @@ func (c *containerObject) passes(f filters) bool {
 		(f.match("name", c.name) || f.match("name", "/"+c.name)) && f.labels("label", c.config.Labels) &&
 		(!f.has("exited") || !c.running() && c.state.startedAt != 0 && f.exact("exited", strconv.Itoa(c.state.exitCode))) &&
 		(!f.has("ancestor") || c.descends(f)) && f.exact("is-task", strconv.FormatBool(task)) && f.exact("health", string(container.NoHealthcheck)) &&
-		on("network", func(ep *endpoint) []string { return []string{ep.net.name, ep.net.id} }) &&
+		on("network", func(ep *endpoint) []string {
+			if ep.net == nil {
+				return []string{ep.name}
+			}
+			return []string{ep.net.name, ep.net.id}
+		}) &&
 		(!f.has("volume") || slices.ContainsFunc(c.mounts, func(m container.MountPoint) bool {
 			return f.exact("volume", m.Name) || f.exact("volume", m.Destination)
 		}))
@@ -127,14 +133,14 @@ func (c *containerObject) summary(now time.Time) summaryJSON {
 	out := summaryJSON{Summary: container.Summary{
 		ID: c.id, Names: []string{"/" + c.name}, Image: c.imageName(), ImageID: c.image.id,
 		Command: displayCommand(c.command()), Created: c.created / int64(time.Second),
-		Ports: c.ports(), Labels: orEmpty(c.config.Labels), State: c.state.status, Status: c.describe(now),
+		Labels: orEmpty(c.config.Labels), State: c.state.status, Status: c.describe(now),
 		Mounts: slices.Clone(c.mounts),
 	}}
 	out.HostConfig.NetworkMode = string(c.host.NetworkMode)
 	if out.Mounts == nil {
 		out.Mounts = []container.MountPoint{}
 	}
-	out.NetworkSettings.Networks = c.networks()
+	out.Ports, out.NetworkSettings.Networks = c.portSummaries(), c.networks()
 	return out
 }
 
@@ -160,20 +166,4 @@ func displayCommand(args []string) string {
 		b.WriteString(a)
 	}
 	return b.String()
-}
-
-// ports are the published ports of a running container.
-func (c *containerObject) ports() []container.PortSummary {
-	ports := []container.PortSummary{}
-	if !c.running() {
-		return ports
-	}
-	for port, bindings := range c.host.PortBindings {
-		for _, b := range bindings {
-			public, _ := strconv.ParseUint(b.HostPort, 10, 16)
-			ports = append(ports, container.PortSummary{IP: anyAddress(b.HostIP), PrivatePort: port.Num(), PublicPort: uint16(public), Type: string(port.Proto())})
-		}
-	}
-	slices.SortFunc(ports, func(a, b container.PortSummary) int { return int(a.PrivatePort) - int(b.PrivatePort) })
-	return ports
 }

@@ -77,7 +77,10 @@ type Engine struct {
 	images     []*imageObject
 	volumes    map[string]*volumeObject
 	networks   []*networkObject
+	execs      execStore
 	nextPID    int
+
+	group sync.WaitGroup // scripts
 }
 
 // New makes an engine. Close ends it.
@@ -91,7 +94,22 @@ func New(opts Options) *Engine {
 
 // Close ends everything the engine does: listeners, streams and processes.
 func (e *Engine) Close() {
+	e.mu.Lock()
 	e.cancel()
+	var all []*process
+	for _, c := range e.containers.order {
+		if c.endRestart(); c.proc != nil {
+			all = append(all, c.proc)
+		}
+		for _, x := range c.execs {
+			all = append(all, x.proc)
+		}
+	}
+	e.mu.Unlock()
+	for _, p := range all {
+		p.abandon()
+	}
+	e.group.Wait()
 }
 
 // ID is the engine's ID as /info tells it.

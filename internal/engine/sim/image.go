@@ -23,6 +23,7 @@ import (
 	"time"
 
 	dockerspec "github.com/moby/docker-image-spec/specs-go/v1"
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/image"
 )
 
@@ -125,4 +126,69 @@ func (i *imageObject) passes(f filters) bool {
 		return false
 	}
 	return f.labels("label", i.labels())
+}
+
+// imageInspectJSON is an image as sent, with what engines before API 1.45 say
+// beside it.
+type imageInspectJSON struct {
+	image.InspectResponse
+	Config any
+	*oldImageJSON
+}
+
+type oldImageJSON struct {
+	Parent          string
+	Container       string
+	ContainerConfig *container.Config
+	DockerVersion   string
+	VirtualSize     int64
+}
+
+func (e *Engine) serveImageInspect(w http.ResponseWriter, r *request) error {
+	e.mu.Lock()
+	i, ok := e.image(r.name)
+	var out imageInspectJSON
+	if ok {
+		out = e.inspectImage(i, r)
+	}
+	e.mu.Unlock()
+	if !ok {
+		return errorf(http.StatusNotFound, "no such image: %s: No such image: %s", r.name, normalTag(r.name))
+	}
+	writeJSON(w, http.StatusOK, out)
+	return nil
+}
+
+func (e *Engine) inspectImage(i *imageObject, r *request) imageInspectJSON {
+	out := imageInspectJSON{InspectResponse: image.InspectResponse{
+		ID: i.id, RepoTags: append([]string{}, i.tags...), RepoDigests: []string{}, Comment: i.comment, Created: at(i.created),
+		Architecture: "amd64", Os: "linux", Size: i.size, GraphDriver: graphDriver(i.id),
+		RootFS: image.RootFS{Type: "layers", Layers: []string{i.layer}},
+	}}
+	out.Config = i.config
+	out.Metadata.LastTagTime = time.Unix(0, i.tagged).UTC()
+	if r.before("1.45") {
+		c := &container.Config{}
+		if from := i.config; from != nil {
+			c.Cmd, c.Entrypoint, c.Env, c.Labels, c.WorkingDir, c.User = from.Cmd, from.Entrypoint, from.Env, from.Labels, from.WorkingDir, from.User
+		}
+		out.Config = c
+		out.oldImageJSON = &oldImageJSON{ContainerConfig: &container.Config{}, DockerVersion: e.opts.Version, VirtualSize: i.size}
+	}
+	return out
+}
+
+func (e *Engine) serveImageHistory(w http.ResponseWriter, r *request) error {
+	e.mu.Lock()
+	i, ok := e.image(r.name)
+	var out []image.HistoryResponseItem
+	if ok {
+		out = []image.HistoryResponseItem{{Comment: i.comment, Created: i.created / int64(time.Second), ID: i.id, Size: i.size, Tags: slices.Clone(i.tags)}}
+	}
+	e.mu.Unlock()
+	if !ok {
+		return notFound("image", normalTag(r.name))
+	}
+	writeJSON(w, http.StatusOK, out)
+	return nil
 }

@@ -38,9 +38,10 @@ type networkObject struct {
 	nextHost                uint32
 }
 
-// endpoint is a container's place on a network. The address is set while the
-// container runs.
+// endpoint is a container's place on a network: wanted by name until the first
+// start, with an address while the container runs.
 type endpoint struct {
+	name    string
 	net     *networkObject
 	address netip.Addr
 	aliases []string
@@ -69,13 +70,16 @@ func (n *networkObject) gateway() netip.Addr {
 // older ones.
 type endpointJSON struct {
 	network.EndpointSettings
-	GwPriority *int      `json:",omitempty"`
-	DNSNames   *[]string `json:",omitempty"`
+	GwPriority *int      `json:",omitempty"` // since API 1.48
+	DNSNames   *[]string `json:",omitempty"` // since API 1.44
 }
 
 func (c *containerObject) endpoint(ep *endpoint) *endpointJSON {
-	out := &endpointJSON{EndpointSettings: network.EndpointSettings{NetworkID: ep.net.id, Aliases: ep.aliases}}
-	if !c.running() {
+	out := &endpointJSON{EndpointSettings: network.EndpointSettings{Aliases: ep.aliases}}
+	if ep.net != nil {
+		out.NetworkID = ep.net.id
+	}
+	if ep.net == nil || !c.running() {
 		return out
 	}
 	out.EndpointID = derivedID("endpoint", c.id, ep.net.id, at(c.state.startedAt))
@@ -90,7 +94,7 @@ func (c *containerObject) endpoint(ep *endpoint) *endpointJSON {
 func (c *containerObject) networks() map[string]*endpointJSON {
 	all := make(map[string]*endpointJSON, len(c.ends))
 	for _, ep := range c.ends {
-		all[ep.net.name] = c.endpoint(ep)
+		all[ep.name] = c.endpoint(ep)
 	}
 	return all
 }

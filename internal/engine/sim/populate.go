@@ -66,9 +66,8 @@ func (e *Engine) generatedContainer(i int, img *imageObject, config *container.C
 	bridge := e.networks[2]
 	c := &containerObject{
 		id: derivedID("container", e.opts.Seed, itoa(i)), name: numbered("c", i), image: img, config: config, host: generatedHost,
-		created: now - int64(time.Hour) + int64(i), ends: []*endpoint{{net: bridge, address: bridge.allocate()}},
+		created: now - int64(time.Hour) + int64(i), ends: []*endpoint{{name: bridge.name, net: bridge, address: bridge.allocate()}},
 	}
-	e.nextPID++
-	c.state = containerState{status: container.StateRunning, pid: e.nextPID, startedAt: c.created}
+	c.state = containerState{status: container.StateRunning, pid: e.newPID(), startedAt: c.created}
 	e.containers.add(c)
 }

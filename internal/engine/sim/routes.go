@@ -18,20 +18,57 @@ package sim
 
 import "net/http"
 
-// routes are tried in this order.
+// routes are tried in this order. {name} takes slashes, so what is longer comes first.
 var routes []route
 
 func init() {
+	const get, post, remove = http.MethodGet, http.MethodPost, http.MethodDelete
 	routes = []route{
-		on(http.MethodGet, "/_ping", (*Engine).servePing),
-		on(http.MethodGet, "/version", (*Engine).serveVersion),
-		on(http.MethodGet, "/info", (*Engine).serveInfo),
-		on(http.MethodGet, "/events", (*Engine).serveEvents),
+		on(get, "/_ping", (*Engine).servePing),
+		on(get, "/version", (*Engine).serveVersion),
+		on(get, "/info", (*Engine).serveInfo),
+		on(get, "/events", (*Engine).serveEvents),
 
-		on(http.MethodGet, "/containers/json", (*Engine).serveContainers),
-		on(http.MethodGet, "/images/json", (*Engine).serveImages),
-		on(http.MethodGet, "/volumes", (*Engine).serveVolumes),
-		on(http.MethodGet, "/networks", (*Engine).serveNetworks),
-		on(http.MethodGet, "/networks/{name}", (*Engine).serveNetworkInspect),
+		on(get, "/containers/json", (*Engine).serveContainers),
+		on(get, "/containers/{name}/json", (*Engine).serveContainerInspect),
+		on(get, "/containers/{name}/top", (*Engine).serveTop),
+		on(get, "/containers/{name}/logs", (*Engine).serveLogs),
+		on(get, "/containers/{name}/stats", (*Engine).serveStats),
+		on(post, "/containers/create", (*Engine).serveContainerCreate),
+		on(post, "/containers/{name}/kill", (*Engine).serveKill),
+		on(post, "/containers/{name}/pause", (*Engine).servePause),
+		on(post, "/containers/{name}/unpause", (*Engine).serveUnpause),
+		on(post, "/containers/{name}/restart", (*Engine).serveRestart),
+		on(post, "/containers/{name}/start", (*Engine).serveStart),
+		on(post, "/containers/{name}/stop", (*Engine).serveStop),
+		on(post, "/containers/{name}/wait", (*Engine).serveWait),
+		on(post, "/containers/{name}/resize", (*Engine).serveResize),
+		on(post, "/containers/{name}/attach", (*Engine).serveAttach),
+		on(post, "/containers/{name}/exec", (*Engine).serveExecCreate),
+		on(post, "/containers/{name}/rename", (*Engine).serveRename),
+		on(remove, "/containers/{name}", (*Engine).serveRemove),
+
+		on(get, "/exec/{name}/json", (*Engine).serveExecInspect),
+		on(post, "/exec/{name}/start", (*Engine).serveExecStart),
+		on(post, "/exec/{name}/resize", (*Engine).serveExecResize),
+
+		on(get, "/images/json", (*Engine).serveImages),
+		on(get, "/images/{name}/history", (*Engine).serveImageHistory),
+		on(get, "/images/{name}/json", (*Engine).serveImageInspect),
+		on(post, "/images/create", (*Engine).serveImageCreate),
+		on(post, "/images/{name}/tag", (*Engine).serveImageTag),
+		on(remove, "/images/{name}", (*Engine).serveImageRemove),
+
+		on(get, "/volumes", (*Engine).serveVolumes),
+		on(get, "/volumes/{name}", (*Engine).serveVolumeInspect),
+		on(post, "/volumes/create", (*Engine).serveVolumeCreate),
+		on(remove, "/volumes/{name}", (*Engine).serveVolumeRemove),
+
+		on(get, "/networks", (*Engine).serveNetworks),
+		on(get, "/networks/{name}", (*Engine).serveNetworkInspect),
+		on(post, "/networks/create", (*Engine).serveNetworkCreate),
+		on(post, "/networks/{name}/connect", (*Engine).serveNetworkConnect),
+		on(post, "/networks/{name}/disconnect", (*Engine).serveNetworkDisconnect),
+		on(remove, "/networks/{name}", (*Engine).serveNetworkRemove),
 	}
 }

@@ -130,10 +130,3 @@ func (e *Engine) info() system.Info {
 	}
 	return info
 }
-
-func anyAddress(a netip.Addr) netip.Addr {
-	if a.IsValid() {
-		return a
-	}
-	return netip.IPv4Unspecified()
-}

@@ -30,12 +30,13 @@ type volumeObject struct {
 	name, driver    string
 	created         int64
 	labels, options map[string]string
+	anonymous       bool
 }
 
 func (v *volumeObject) json() volume.Volume {
 	return volume.Volume{
 		CreatedAt: time.Unix(0, v.created).UTC().Format(time.RFC3339), Driver: v.driver, Labels: v.labels, Name: v.name,
-		Mountpoint: "/var/lib/docker/volumes/" + v.name + "/_data", Options: v.options, Scope: "local",
+		Mountpoint: v.mountpoint(), Options: v.options, Scope: "local",
 	}
 }
 
