@@ -49,7 +49,7 @@ func TestValidation(t *testing.T) {
 		"ssh":                   {dcv1.DockerHostSpec{Endpoint: "ssh://docker@10.0.0.5", SSH: withSSH}, ""},
 		"ssh with port, socket": {dcv1.DockerHostSpec{Endpoint: "ssh://docker@10.0.0.5:2222/run/user/1000/docker.sock", SSH: withSSH}, ""},
 
-		"no endpoint":               {dcv1.DockerHostSpec{}, "spec.endpoint"},
+		"no endpoint":               {dcv1.DockerHostSpec{Suspend: ptr.To(true)}, "spec.endpoint"},
 		"unknown scheme":            {dcv1.DockerHostSpec{Endpoint: "http://10.0.0.5:2375"}, "spec.endpoint must begin with unix://, tcp:// or ssh://"},
 		"npipe":                     {dcv1.DockerHostSpec{Endpoint: "npipe:////./pipe/docker_engine"}, "spec.endpoint must begin with"},
 		"relative socket":           {dcv1.DockerHostSpec{Endpoint: "unix://run/docker.sock"}, "absolute path"},
