@@ -125,7 +125,7 @@ func (s *session) sleep(d time.Duration) error {
 func (s *session) serve() error {
 	now := time.Now()
 	s.settleAt = now.Add(settleTime)
-	s.relistAt = now.Add(spread(s.a.cache.opts.RelistInterval))
+	s.relistAt = now.Add(jitter(s.a.cache.opts.RelistInterval) / 2).Add(spread(s.a.cache.opts.RelistInterval / 2))
 	s.probe.next = now.Add(spread(s.a.health().Interval))
 	for _, j := range s.kinds {
 		j.ask(time.Time{}, 0)

@@ -217,7 +217,7 @@ func TestWatchErrors(t *testing.T) {
 			{web, []engine.Kind{engine.Containers, engine.Tasks}, engine.ClassInvalid},
 			{web, []engine.Kind{engine.Tasks}, engine.ClassConflict},
 		} {
-			if _, err := b.cache.Watch(t.Context(), test.key, test.kinds...); engine.ClassOf(err) != test.class {
+			if _, err := b.cache.Watch(b.Context(), test.key, test.kinds...); engine.ClassOf(err) != test.class {
 				t.Errorf("Watch(%s, %v): %v, want class %q", test.key, test.kinds, err, test.class)
 			}
 		}
