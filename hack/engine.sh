@@ -85,7 +85,7 @@ engine_spawn() {
     rm -f "$state/dockerd.pid"
     say "starting the Docker engine: dockerd (log: $state/dockerd.log)"
     setsid dockerd --host "unix://$SYSTEM_SOCKET" --pidfile "$state/dockerd.pid" \
-        >"$state/dockerd.log" 2>&1 </dev/null 8>&- & # 8 is the lock of up.sh
+        >"$state/dockerd.log" 2>&1 </dev/null &
     ENGINE_PID=$!
 }
 

@@ -17,10 +17,7 @@ API_ADDRESS=${API_ADDRESS:-127.0.0.1:6443}
 PROXY_ADDRESS=${PROXY_ADDRESS:-127.0.0.1:8443}
 export KUBECONFIG=$DATA_DIR/admin.kubeconfig
 standalone_pid=
-standalone_log=$DATA_DIR/standalone.log
-
-exec 8>"$DATA_DIR/up.lock"
-flock --nonblock 8 || die "another 'make up' uses $DATA_DIR; stop it, or set DATA_DIR"
+standalone_out=$DATA_DIR/up.log # what it prints; its log is standalone.log beside it
 
 # stop runs once at the end, however the end came.
 stop() {
@@ -28,7 +25,7 @@ stop() {
     trap '' INT TERM
     if [[ -n $standalone_pid ]]; then
         say "stopping the control plane"
-        stop_process "$standalone_pid" 40
+        stop_process "$standalone_pid" 60 # it gives itself 40
     fi
     engine_stop
     exit "$status"
@@ -39,18 +36,17 @@ trap 'printf "\n" >&2; exit 0' INT TERM
 # start_standalone runs the control plane and waits until it takes objects.
 start_standalone() {
     local waited=0
-    if [[ -e $standalone_log ]]; then mv "$standalone_log" "$standalone_log.1"; fi
-    say "starting the control plane (log: $standalone_log)"
+    say "starting the control plane (log: $DATA_DIR/standalone.log)"
     setsid "$ROOT/bin/standalone" --data-dir "$DATA_DIR" --api-address "$API_ADDRESS" \
-        --proxy-address "$PROXY_ADDRESS" >"$standalone_log" 2>&1 8>&- </dev/null &
+        --proxy-address "$PROXY_ADDRESS" >"$standalone_out" 2>&1 </dev/null &
     standalone_pid=$!
-    until grep -q '^standalone ready' "$standalone_log"; do
+    until grep -q '^standalone ready' "$standalone_out"; do
         if ! kill -0 "$standalone_pid" 2>/dev/null; then
             standalone_pid=
-            tail -n 30 "$standalone_log" >&2
-            die "the control plane ended; its log is $standalone_log"
+            tail -n 30 "$standalone_out" >&2
+            die "the control plane ended; its log is $DATA_DIR/standalone.log"
         fi
-        ((waited < 120)) || die "the control plane was not ready within 120 s; its log is $standalone_log"
+        ((waited < 300)) || die "the control plane was not ready within 300 s; its log is $DATA_DIR/standalone.log"
         ((waited % 10 != 9)) || say "waiting for the control plane: $((waited + 1)) s"
         sleep 1
         waited=$((waited + 1))
@@ -98,8 +94,8 @@ host_spec() {
     esac
 }
 
-# apply_objects makes the engine a DockerHost, and the ServiceAccount that one logs in with.
-apply_objects() {
+# apply_host makes the engine a DockerHost.
+apply_host() {
     local spec
     spec=$(host_spec)
     "$kubectl" apply --server-side --force-conflicts --filename=- >/dev/null <<YAML
@@ -110,25 +106,6 @@ metadata:
   namespace: default
 spec:
 $spec
----
-apiVersion: v1
-kind: ServiceAccount
-metadata:
-  name: admin
-  namespace: default
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: ClusterRoleBinding
-metadata:
-  name: dockercontrol-up-admin
-roleRef:
-  apiGroup: rbac.authorization.k8s.io
-  kind: ClusterRole
-  name: cluster-admin
-subjects:
-  - kind: ServiceAccount
-    name: admin
-    namespace: default
 YAML
 }
 
@@ -141,8 +118,8 @@ print_summary() {
 export KUBECONFIG=$KUBECONFIG
 
 proxy    https://$PROXY_ADDRESS (its CA: $DATA_DIR/ca.crt)
-log in   with the token that this prints: kubectl --namespace default create token admin
-         curl --cacert $DATA_DIR/ca.crt --header "Authorization: Bearer \$(kubectl --namespace default create token admin)" https://$PROXY_ADDRESS/
+log in   with the token that this prints: kubectl --namespace dockercontrol-system create token admin
+         curl --cacert $DATA_DIR/ca.crt --header "Authorization: Bearer \$(kubectl --namespace dockercontrol-system create token admin)" https://$PROXY_ADDRESS/
 data     $DATA_DIR (the next start has the same objects)
 
 Ctrl-C stops it.
@@ -161,7 +138,7 @@ go_build "$ROOT/standalone" "$ROOT/bin/standalone" ./cmd/standalone -ldflags='-s
 kubectl=$(command -v kubectl || "$ROOT/hack/tool.sh" kubectl)
 
 start_standalone
-apply_objects
+apply_host
 if ! "$kubectl" wait --namespace default --for=condition=Ready --timeout=60s dockerhost/local >/dev/null 2>&1; then
     "$kubectl" get dockerhost local --namespace default --output wide >&2 || true
     "$kubectl" get dockerhost local --namespace default >&2 \
@@ -173,5 +150,5 @@ print_summary
 status=0
 wait "$standalone_pid" || status=$?
 standalone_pid=
-tail -n 30 "$standalone_log" >&2
-die "the control plane ended by itself with status $status; its log is $standalone_log"
+tail -n 30 "$standalone_out" >&2
+die "the control plane ended by itself with status $status; its log is $DATA_DIR/standalone.log"
