@@ -24,3 +24,9 @@ import "embed"
 //
 //go:embed crd/bases/*.yaml
 var CRDs embed.FS
+
+// RBAC holds what the manager may do and the roles it brings, generated and written, as rbac/*.yaml beside a
+// kustomization.yaml.
+//
+//go:embed rbac/*.yaml
+var RBAC embed.FS

@@ -22,6 +22,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -30,6 +31,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"testing/fstest"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -61,12 +63,31 @@ func TestMain(m *testing.M) {
 	opts.BindFlags(flags)
 	err := flags.Parse(os.Args[1:])
 	if err == nil {
-		err = Run(UntilSignal(), opts, Manager{Run: testManager, StopTimeout: 5 * time.Second}, nil, os.Stdout)
+		err = Run(UntilSignal(), opts, Manager{Run: testManager, StopTimeout: 5 * time.Second}, []fs.FS{testManifests}, os.Stdout)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// testManifests are what testManager may do.
+var testManifests = fstest.MapFS{
+	"kustomization.yaml": {Data: []byte("resources: [role.yaml]")},
+	"rbac/role.yaml": {Data: []byte(`
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata: {name: test-manager, namespace: default}
+rules:
+- {apiGroups: [""], resources: [configmaps], verbs: [create]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: test-manager, namespace: default}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: test-manager}
+subjects:
+- {kind: ServiceAccount, name: dockercontrol-manager, namespace: dockercontrol-system}
+`)},
 }
 
 // testManager stands for the manager: it is ready, and counts in a ConfigMap every half second that its credential works.

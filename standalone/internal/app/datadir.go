@@ -28,8 +28,8 @@ import (
 	"syscall"
 )
 
-// lockName is the file whose lock says that a process uses the directory, and whose being there says that it is a data
-// directory.
+// lockName is the file whose lock says that a process uses the directory, and whose being there says that it is one of
+// ours.
 const lockName = "standalone.lock"
 
 // dataDir is the data directory of this process.
@@ -71,8 +71,13 @@ func (d *dataDir) file(elements ...string) string {
 // close gives up the lock.
 func (d *dataDir) close() error { return d.lock.Close() }
 
-// refuseForeign keeps a slip of the finger (--data-dir=/tmp, or a home directory) from being made private and filled.
+// refuseForeign keeps a slip of the finger (--data-dir=/tmp, or /var) from being made private: a directory that holds
+// other things and that others may enter is none of ours. A private one may be shared with other files of its owner.
 func refuseForeign(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("look at the data directory: %w", err)
+	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return fmt.Errorf("read the data directory: %w", err)
@@ -87,8 +92,8 @@ func refuseForeign(path string) error {
 			foreign = entry.Name()
 		}
 	}
-	if foreign != "" {
-		return fmt.Errorf("%s holds other things (such as %s) and is no data directory of standalone: choose a new or an empty one", path, foreign)
+	if foreign != "" && info.Mode().Perm()&0o077 != 0 {
+		return fmt.Errorf("%s holds other things (such as %s) and others may enter it: choose a new or an empty directory, or a private one (mode 0700)", path, foreign)
 	}
 	return nil
 }

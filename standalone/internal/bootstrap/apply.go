@@ -49,7 +49,7 @@ const (
 	// LoginAccount is the ServiceAccount in Namespace that may do everything, for login tokens.
 	LoginAccount = "admin"
 
-	// ManagerAccount is the manager's ServiceAccount in Namespace.
+	// ManagerAccount is the manager's ServiceAccount in Namespace; the manifests that Apply is given say what it may do.
 	ManagerAccount = "dockercontrol-manager"
 
 	fieldManager = "dockercontrol-standalone"
@@ -66,7 +66,7 @@ var (
 )
 
 // Apply applies the manifests of sources and its own, CRDs before the rest, and returns when the server serves all of
-// them and the namespace default exists. config needs unlimited rights.
+// them. config needs unlimited rights.
 func Apply(ctx context.Context, config *rest.Config, sources ...fs.FS) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -98,10 +98,12 @@ func Apply(ctx context.Context, config *rest.Config, sources ...fs.FS) error {
 			return err
 		}
 	}
-	if err := a.applyAll(ctx, others); err != nil {
-		return err
+	for _, namespace := range []string{metav1.NamespaceDefault, metav1.NamespaceSystem} {
+		if err := a.waitNamespace(ctx, namespace); err != nil {
+			return err
+		}
 	}
-	return a.waitNamespace(ctx, metav1.NamespaceDefault)
+	return a.applyAll(ctx, others)
 }
 
 type applier struct {

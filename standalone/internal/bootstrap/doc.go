@@ -14,8 +14,8 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package bootstrap puts into a fresh API server what an installation needs before the manager starts: the CRDs and
-// other manifests it is given, the operator's namespace, the manager's rights, and a ServiceAccount to log in with.
+// Package bootstrap puts into a fresh API server what an installation needs before the manager starts: the operator's
+// namespace, a ServiceAccount to log in with, and the manifests it is given (CRDs, roles, admission policies).
 //
 // Everything is applied on the server side at each start, so a new release brings its CRDs up to date, and applying
 // what is already there writes nothing. What a release no longer has is not removed.

@@ -29,11 +29,12 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// readManifests reads every object of every *.yaml file in source, in the order of the paths.
+// readManifests reads every object of every *.yaml file in source, in the order of the paths. Kustomizations, which stand
+// beside the manifests where kustomize uses them too, are none.
 func readManifests(source fs.FS) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
 	err := fs.WalkDir(source, ".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() || path.Ext(name) != ".yaml" {
+		if err != nil || entry.IsDir() || path.Ext(name) != ".yaml" || path.Base(name) == "kustomization.yaml" {
 			return err
 		}
 		data, err := fs.ReadFile(source, name)
