@@ -1,0 +1,72 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package bench
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// machine says in one line where and when the numbers were made.
+func machine() string {
+	kernel, _, _ := strings.Cut(firstLine("/proc/sys/kernel/osrelease"), "-")
+	return fmt.Sprintf("%s: %d cores (%s), %s of memory, %s, Linux %s, %s",
+		time.Now().Format(time.DateOnly), runtime.NumCPU(), field("/proc/cpuinfo", "model name"), memory(),
+		strings.Trim(field("/etc/os-release", "PRETTY_NAME"), `"`), kernel, runtime.Version())
+}
+
+func memory() string {
+	kb, _ := strconv.ParseInt(strings.TrimSuffix(field("/proc/meminfo", "MemTotal"), " kB"), 10, 64)
+	return fmt.Sprintf("%.0f GiB", float64(kb)/(1<<20))
+}
+
+// loadAverage is that of the last minute.
+func loadAverage() float64 {
+	one, _, _ := strings.Cut(firstLine("/proc/loadavg"), " ")
+	load, _ := strconv.ParseFloat(one, 64)
+	return load
+}
+
+func firstLine(path string) string {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return "unknown"
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	return line
+}
+
+// field finds "name: value" or "name=value" in a file of such lines.
+func field(path, name string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		return "unknown"
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		i := strings.IndexAny(lines.Text(), ":=")
+		if i > 0 && strings.TrimSpace(lines.Text()[:i]) == name {
+			return strings.TrimSpace(lines.Text()[i+1:])
+		}
+	}
+	return "unknown"
+}
