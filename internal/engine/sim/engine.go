@@ -20,6 +20,7 @@ import (
 	"context"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/api/types/swarm"
 )
@@ -65,11 +66,15 @@ func (o Options) withDefaults() Options {
 type Engine struct {
 	opts  Options
 	clock clock
+	// booted is when the simulated machine was, a day before its engine.
+	booted int64
 
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
-	bus bus
+	bus    bus
+	faults faults
+	net    networking
 
 	mu         sync.Mutex
 	id         string
@@ -80,13 +85,14 @@ type Engine struct {
 	execs      execStore
 	nextPID    int
 
-	group sync.WaitGroup // scripts
+	group sync.WaitGroup // scripts, floods and Serve
 }
 
 // New makes an engine. Close ends it.
 func New(opts Options) *Engine {
 	opts = opts.withDefaults()
 	e := &Engine{opts: opts, id: engineID(opts.Seed), nextPID: 1000}
+	e.booted = e.clock.tick() - int64(24*time.Hour)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.populate()
 	return e

@@ -18,6 +18,7 @@ package sim
 
 import (
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -162,7 +163,7 @@ func (e *Engine) serveImageInspect(w http.ResponseWriter, r *request) error {
 func (e *Engine) inspectImage(i *imageObject, r *request) imageInspectJSON {
 	out := imageInspectJSON{InspectResponse: image.InspectResponse{
 		ID: i.id, RepoTags: append([]string{}, i.tags...), RepoDigests: []string{}, Comment: i.comment, Created: at(i.created),
-		Architecture: "amd64", Os: "linux", Size: i.size, GraphDriver: graphDriver(i.id),
+		Architecture: runtime.GOARCH, Os: "linux", Size: i.size, GraphDriver: graphDriver(i.id),
 		RootFS: image.RootFS{Type: "layers", Layers: []string{i.layer}},
 	}}
 	out.Config = i.config

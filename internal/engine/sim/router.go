@@ -82,15 +82,25 @@ func (rt *route) match(method, path string) (name string, ok bool) {
 
 var versioned = regexp.MustCompile(`^/v([0-9]+\.[0-9]+)(/.*)$`)
 
-// ServeHTTP serves the Docker Engine API.
-func (e *Engine) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	path, version := req.URL.Path, ""
+// split takes the API version off a path.
+func split(path string) (version, rest string) {
 	if m := versioned.FindStringSubmatch(path); m != nil {
-		version, path = m[1], m[2]
+		return m[1], m[2]
 	}
-	if !e.fault(w, req, path) {
-		return
+	return "", path
+}
+
+// ServeHTTP serves the Docker Engine API, or what is wrong with the engine.
+func (e *Engine) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	_, path := split(req.URL.Path)
+	if w := e.faulty(w, req, path); w != nil {
+		e.answer(w, req)
 	}
+}
+
+// answer serves the API.
+func (e *Engine) answer(w http.ResponseWriter, req *http.Request) {
+	version, path := split(req.URL.Path)
 	h, name := find(req.Method, path)
 	if h == nil {
 		writeError(w, "", errorf(http.StatusNotFound, "page not found"))

@@ -105,7 +105,7 @@ func (e *Engine) sample(c *containerObject, last *statsJSON) *statsJSON {
 		CPUUsage: container.CPUUsage{
 			TotalUsage: used, PercpuUsage: []uint64{used / 2, used - used/2}, UsageInKernelmode: used / 4, UsageInUsermode: used - used/4,
 		},
-		SystemUsage: uint64(now.UnixNano()) * machineCPUs, OnlineCPUs: machineCPUs,
+		SystemUsage: uint64(max(0, now.UnixNano()-e.booted)) * machineCPUs, OnlineCPUs: machineCPUs,
 	}
 	if last != nil {
 		s.PreRead, s.PreCPUStats = last.Read, last.CPUStats

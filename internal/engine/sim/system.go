@@ -19,6 +19,7 @@ package sim
 import (
 	"net/http"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -67,7 +68,7 @@ func (e *Engine) swarmHeader() string {
 func (e *Engine) serveVersion(w http.ResponseWriter, _ *request) error {
 	oldest, newest := e.apiVersions()
 	v := system.VersionResponse{
-		Version: e.opts.Version, APIVersion: newest, MinAPIVersion: oldest, Os: "linux", Arch: "amd64",
+		Version: e.opts.Version, APIVersion: newest, MinAPIVersion: oldest, Os: "linux", Arch: runtime.GOARCH,
 		GitCommit: "5d6db84", GoVersion: "go1.19.8", KernelVersion: kernelVersion, BuildTime: "2023-04-02T00:00:00.000000000+00:00",
 	}
 	v.Components = []system.ComponentVersion{
