@@ -295,13 +295,21 @@ func (a *accessor) maintain(ctx context.Context, host Host, epoch uint64) {
 	}
 }
 
-// pause waits for d, less if somebody asks for a probe.
+// pause waits for d, less if somebody asks for a probe, but never so little that
+// who asks after each failure would have the host dialled without end.
 func (a *accessor) pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
+	least := time.NewTimer(min(d, minBackoff))
+	defer least.Stop()
 	select {
 	case <-ctx.Done():
-	case <-timer.C:
+		return
+	case <-least.C:
+	}
+	rest := time.NewTimer(max(0, d-minBackoff))
+	defer rest.Stop()
+	select {
+	case <-ctx.Done():
+	case <-rest.C:
 	case <-a.probeNow:
 	}
 }

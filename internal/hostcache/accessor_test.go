@@ -67,6 +67,7 @@ func TestSetConnectsAnew(t *testing.T) {
 				eng, _ := b.cache.Engine(web)
 				h := host(web, fakeEndpoint)
 				change(&h)
+				docker.Hang(hostcachetest.Ping)
 				b.cache.Set(h)
 				if s := b.state(web); s.Phase != PhaseConnecting || s.Err != nil || s.UID != h.UID {
 					t.Errorf("right after Set the state is %+v", s)
@@ -74,6 +75,7 @@ func TestSetConnectsAnew(t *testing.T) {
 				if _, err := b.cache.Engine(web); engine.ClassOf(err) != engine.ClassUnreachable {
 					t.Errorf("right after Set Engine gives %v", err)
 				}
+				docker.Heal(hostcachetest.Ping)
 				b.settle()
 				b.wantPhase(web, PhaseConnected)
 				if now, _ := b.cache.Engine(web); now == eng {

@@ -181,7 +181,6 @@ func (s *session) beginContainers() work {
 				if err := s.a.inv.replace(engine.Containers, objects, s.gone); err != nil {
 					return err
 				}
-				s.settle()
 			} else if err := s.a.inv.merge(engine.Containers, opts.IDs, objects, s.gone); err != nil {
 				s.askAllContainers(time.Now())
 			}

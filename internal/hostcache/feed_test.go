@@ -119,6 +119,7 @@ func TestFeedIsSharedAndOutlastsReconnects(t *testing.T) {
 		docker.Forget()
 		docker.Heal(hostcachetest.All)
 		b.until(web, PhaseConnected, 2*time.Second)
+		b.pass(replayTime)
 		wantItems(t, one.taken(), "gap 0")
 		docker.Emit("container", "exec_die", "c5")
 		b.settle()

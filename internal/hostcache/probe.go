@@ -140,7 +140,7 @@ func (s *session) streamEnded(err error) error {
 	s.a.log.V(1).Info("The event stream ended", "error", err.Error())
 	_ = s.reader.stream.Close()
 	s.a.memory.last = s.reader.last
-	s.reader = nil
+	s.reader, s.replayedAt = nil, time.Time{}
 	if now.Sub(s.streamedAt) < shortStream {
 		s.reopens++
 	} else {

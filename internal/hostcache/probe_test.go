@@ -148,7 +148,7 @@ func TestLongOutage(t *testing.T) {
 		b.pass(10 * time.Minute)
 		docker.Heal(hostcachetest.All)
 		b.cache.Probe(web)
-		b.settle()
+		b.pass(minBackoff)
 		b.wantPhase(web, PhaseConnected) // a probe that is asked for is an attempt now
 	})
 }

@@ -116,9 +116,9 @@ func TestReaderPacesAFlood(t *testing.T) {
 func TestInboxOverflows(t *testing.T) {
 	for name, size := range map[string]int{"events": 1, "bytes": maxInboxBytes / 10} {
 		t.Run(name, func(t *testing.T) {
-			box := newInbox()
+			box, raw := newInbox(), make([]byte, size)
 			for range maxInbox + 1 {
-				box.put(engine.Event{Raw: make([]byte, size)})
+				box.put(engine.Event{Raw: raw})
 			}
 			events, overflow := box.take()
 			if !overflow || len(events) > maxInbox || len(events)*size > maxInboxBytes+size {

@@ -27,6 +27,9 @@ const (
 	// settleTime is how long a host whose containers are listed may wait for its
 	// other kinds before it counts as connected.
 	settleTime = 250 * time.Millisecond
+	// replayTime is how long an event stream may take to begin with the events that
+	// the engine remembered: they follow its header at once.
+	replayTime = time.Second
 	// infoDelay gathers the events of an image pull or a prune before /info is
 	// read: an engine counts its images for it.
 	infoDelay = 300 * time.Millisecond
@@ -60,6 +63,7 @@ type session struct {
 	// reader is nil while the event stream is closed.
 	reader     *reader
 	streamedAt time.Time // when it was opened
+	replayedAt time.Time // when it has shown what the engine remembered; zero after
 	reopens    int       // streams that ended soon after they were opened, in a row
 
 	containers, place, reopen *job
@@ -125,7 +129,7 @@ func (s *session) sleep(d time.Duration) error {
 func (s *session) serve() error {
 	now := time.Now()
 	s.settleAt = now.Add(settleTime)
-	s.relistAt = now.Add(jitter(s.a.cache.opts.RelistInterval) / 2).Add(spread(s.a.cache.opts.RelistInterval / 2))
+	s.relistAt = now.Add(firstRelist(s.a.cache.opts.RelistInterval))
 	s.probe.next = now.Add(spread(s.a.health().Interval))
 	for _, j := range s.kinds {
 		j.ask(time.Time{}, 0)
@@ -152,10 +156,18 @@ func (s *session) serve() error {
 	}
 }
 
+// firstRelist returns when to list anew for the first time: not soon, for all was
+// listed just now, and not together with all who began together.
+func firstRelist(interval time.Duration) time.Duration { return interval/2 + spread(interval/2) }
+
 // due does what is due and returns when the next thing will be.
 func (s *session) due(now time.Time) time.Time {
 	if s.connectedAt.IsZero() && (s.settled() || !now.Before(s.settleAt)) {
 		s.connected(now)
+	}
+	if s.reader != nil && !s.replayedAt.IsZero() && !now.Before(s.replayedAt) {
+		s.replayedAt = time.Time{}
+		s.reader.settle()
 	}
 	if !now.Before(s.relistAt) {
 		s.relistAt = now.Add(jitter(s.a.cache.opts.RelistInterval))
@@ -164,7 +176,7 @@ func (s *session) due(now time.Time) time.Time {
 	if !s.probe.inFlight && !now.Before(s.probe.next) {
 		s.startProbe(now)
 	}
-	next := earliest(s.relistAt, s.jobs.startDue(now))
+	next := earliest(earliest(s.relistAt, s.replayedAt), s.jobs.startDue(now))
 	if !s.probe.inFlight {
 		next = earliest(next, s.probe.next)
 	}
@@ -192,7 +204,6 @@ func (s *session) connected(now time.Time) {
 	s.connectedAt = now
 	s.a.connects.Add(1)
 	s.a.inv.uncut()
-	s.settle()
 	counts := s.a.inv.counts()
 	counts.Images = s.is.info.Images
 	s.a.update(s.epoch, func(st *State) {
@@ -203,14 +214,6 @@ func (s *session) connected(now time.Time) {
 	s.a.log.Info("Connected", "engine", s.is.info.ID, "version", s.is.version.Version, "containers", counts.Total)
 }
 
-// settle tells the event feed of a gap if the stream has not shown by now that
-// there is none: what the engine remembers comes before its answer to a list.
-func (s *session) settle() {
-	if s.reader != nil {
-		s.reader.settle()
-	}
-}
-
 // read starts the reader of an event stream.
 func (s *session) read(stream engine.EventStream, before lastEvent) {
 	opened, err := time.Parse(time.RFC3339Nano, s.is.info.SystemTime)
@@ -219,6 +222,7 @@ func (s *session) read(stream engine.EventStream, before lastEvent) {
 	}
 	r := newReader(stream, s.inbox, s.a.feed, before, opened)
 	s.reader, s.streamedAt = r, time.Now()
+	s.replayedAt = s.streamedAt.Add(replayTime)
 	s.jobs.wg.Go(func() {
 		err := s.runReader(r)
 		s.jobs.post(func() error { return s.streamEnded(err) })

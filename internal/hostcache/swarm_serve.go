@@ -57,7 +57,7 @@ func (v *swarmView) serve(ctx context.Context, host Key, eng engine.Engine, work
 		t.jobs.list = append(t.jobs.list, j)
 		j.ask(time.Time{}, 0)
 	}
-	t.relistAt = time.Now().Add(spread(v.cache.opts.RelistInterval))
+	t.relistAt = time.Now().Add(firstRelist(v.cache.opts.RelistInterval))
 	return t.loop(ctx)
 }
 

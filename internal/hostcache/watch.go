@@ -58,7 +58,8 @@ const maxWatchQueue = 1000
 // kinds, when the host leaves its swarm. Kinds of host and swarm do not mix. The
 // error is an *engine.Error.
 //
-// A host that is not connected keeps its last inventory: State says so.
+// A host that is not connected keeps its last inventory: State says so. Relists
+// bring changes of texts that engines send no event for ("Up 5 minutes").
 func (c *Cache) Watch(ctx context.Context, key Key, kinds ...engine.Kind) (iter.Seq[WatchEvent], error) {
 	a := c.accessor(key)
 	if a == nil {
