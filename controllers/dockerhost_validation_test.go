@@ -91,7 +91,7 @@ func TestDefaultsAreStored(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: cluster.Namespace(t), Name: "plain"},
 		Spec:       dcv1.DockerHostSpec{Endpoint: "unix:///var/run/docker.sock"},
 	}
-	create(t, cluster, host)
+	cluster.Create(t, host)
 	hc, conn := host.Spec.HealthCheck, host.Spec.Connection
 	if hc.Interval.Duration != 10*time.Second || hc.Timeout.Duration != 5*time.Second ||
 		hc.FailureThreshold != 3 || hc.SuccessThreshold != 1 {

@@ -17,19 +17,11 @@ limitations under the License.
 package controllers_test
 
 import (
-	"context"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/engine/sim"
 	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
@@ -70,61 +62,3 @@ func (h *simHost) listen(t *testing.T) {
 }
 
 func (h *simHost) endpoint() string { return "unix://" + h.socket }
-
-func newHost(namespace, name, endpoint string) *dcv1.DockerHost {
-	return &dcv1.DockerHost{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec: dcv1.DockerHostSpec{
-			Endpoint: endpoint,
-			HealthCheck: dcv1.DockerHostHealthCheck{
-				Interval: &metav1.Duration{Duration: time.Second}, Timeout: &metav1.Duration{Duration: time.Second},
-			},
-		},
-	}
-}
-
-func create(t *testing.T, c *testenv.Cluster, obj client.Object) {
-	t.Helper()
-	if err := c.Client.Create(t.Context(), obj); err != nil {
-		t.Fatalf("creating %s: %v", obj.GetName(), err)
-	}
-}
-
-// update changes an object as a user would, again when somebody else was first.
-func update(t *testing.T, c *testenv.Cluster, host *dcv1.DockerHost, change func(*dcv1.DockerHost)) {
-	t.Helper()
-	testenv.Eventually(t, 5*time.Second, func(ctx context.Context) error {
-		if err := c.Client.Get(ctx, client.ObjectKeyFromObject(host), host); err != nil {
-			return err
-		}
-		change(host)
-		return c.Client.Update(ctx, host)
-	})
-}
-
-// waitReady waits for Ready to be status/reason at the host's newest generation.
-func waitReady(t *testing.T, c *testenv.Cluster, host *dcv1.DockerHost, want string, within time.Duration) {
-	t.Helper()
-	waitHost(t, c, host, within, func(h *dcv1.DockerHost) error {
-		ready := meta.FindStatusCondition(h.Status.Conditions, dcv1.ConditionReady)
-		switch {
-		case ready == nil:
-			return fmt.Errorf("%s has no Ready condition, want %s", h.Name, want)
-		case string(ready.Status)+"/"+ready.Reason != want || ready.ObservedGeneration != h.Generation:
-			return fmt.Errorf("%s: Ready is %s/%s (%s) of generation %d, want %s of %d",
-				h.Name, ready.Status, ready.Reason, ready.Message, ready.ObservedGeneration, want, h.Generation)
-		}
-		return nil
-	})
-}
-
-// waitHost reads host until check is content with it.
-func waitHost(t *testing.T, c *testenv.Cluster, host *dcv1.DockerHost, within time.Duration, check func(*dcv1.DockerHost) error) {
-	t.Helper()
-	testenv.Eventually(t, within, func(ctx context.Context) error {
-		if err := c.Client.Get(ctx, client.ObjectKeyFromObject(host), host); err != nil {
-			return err
-		}
-		return check(host)
-	})
-}
