@@ -1,0 +1,151 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package proxy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/uuid"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/endpoints/request"
+)
+
+// apiPrefixes are the paths that answer with a Status and never with a page: those
+// that a Kubernetes client may ask for, and those that the proxy keeps for itself.
+var apiPrefixes = []string{"/api", "/apis", "/audit", "/openapi", "/stream"}
+
+// routes is the one place where a path finds its handler. It compares paths as they
+// came: no redirect to a cleaned one, for what is decided on must be what is served.
+func (s *Server) routes(pages http.Handler) http.Handler {
+	api := s.authenticated(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		writeError(w, errNoRoute(r.URL.Path))
+	}))
+	return secure(withRequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		path := r.URL.Path
+		switch {
+		case slices.ContainsFunc(apiPrefixes, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") }):
+			api.ServeHTTP(w, r)
+		case path == "/healthz":
+			readOnly(w, r, func() { writeText(w, http.StatusOK, "ok") })
+		case path == "/readyz":
+			readOnly(w, r, func() { s.serveReady(w, r) })
+		case path == "/version":
+			readOnly(w, r, func() { writeJSON(w, http.StatusOK, s.options.Version) })
+		default:
+			readOnly(w, r, func() { pages.ServeHTTP(w, r) })
+		}
+	})))
+}
+
+// readOnly serves GET and HEAD.
+func readOnly(w http.ResponseWriter, r *http.Request, serve func()) {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		writeError(w, &apierrors.StatusError{ErrStatus: metav1.Status{
+			Status: metav1.StatusFailure, Code: http.StatusMethodNotAllowed, Reason: metav1.StatusReasonMethodNotAllowed,
+			Message: "only GET and HEAD are served here",
+		}})
+		return
+	}
+	serve()
+}
+
+// authenticated passes on requests whose sender is known, in the request's context
+// (request.UserFrom).
+func (s *Server) authenticated(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who, err := s.auth.Authenticate(r)
+		switch {
+		case errors.Is(err, ErrUnauthenticated):
+			s.options.Log.V(1).Info("A request was not authenticated", "requestID", requestID(r.Context()), "source", r.RemoteAddr, "error", err.Error())
+			writeError(w, errUnauthorized("no credentials that are accepted: send a bearer token (kubectl create token SERVICEACCOUNT), or a client certificate of the cluster"))
+		case err != nil:
+			s.options.Log.Error(err, "A request could not be authenticated", "requestID", requestID(r.Context()))
+			writeError(w, errUnavailable("the kube-apiserver cannot be asked who you are; try again"))
+		default:
+			next.ServeHTTP(w, r.WithContext(request.WithUser(r.Context(), who)))
+		}
+	})
+}
+
+// ReadyCheck says why this replica should get no requests; nil when it should. It is
+// a healthz.Checker.
+func (s *Server) ReadyCheck(*http.Request) error {
+	select {
+	case <-s.listening:
+	default:
+		return errors.New("not listening yet")
+	}
+	if s.draining.Load() {
+		return errors.New("shutting down")
+	}
+	return s.auth.Ready()
+}
+
+// serveReady names the checks that fail, and tells their errors to the log only:
+// anybody may ask.
+func (s *Server) serveReady(w http.ResponseWriter, r *http.Request) {
+	checks := map[string]func(*http.Request) error{"proxy": s.ReadyCheck}
+	for name, check := range s.options.Ready {
+		checks[name] = check
+	}
+	var failed []string
+	for name, check := range checks {
+		if err := check(r); err != nil {
+			s.options.Log.V(1).Info("Not ready", "check", name, "error", err.Error())
+			failed = append(failed, name)
+		}
+	}
+	if len(failed) > 0 {
+		slices.Sort(failed)
+		writeText(w, http.StatusServiceUnavailable, "not ready: "+strings.Join(failed, ", "))
+		return
+	}
+	writeText(w, http.StatusOK, "ok")
+}
+
+func writeText(w http.ResponseWriter, code int, text string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-cache, private")
+	w.WriteHeader(code)
+	_, _ = fmt.Fprintln(w, text)
+}
+
+type requestIDKey struct{}
+
+// withRequestID gives each request an id of ours, for the log, the audit trail and,
+// as Audit-ID, the client. One that the client sent is not taken: it could repeat
+// another's.
+func withRequestID(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := uuid.NewString()
+		w.Header().Set("Audit-Id", id)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+	})
+}
+
+func requestID(ctx context.Context) string {
+	id, _ := ctx.Value(requestIDKey{}).(string)
+	return id
+}

@@ -1,0 +1,206 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-logr/logr"
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+)
+
+const (
+	// headerTimeout bounds the TLS handshake, and then the headers of a request.
+	headerTimeout = 10 * time.Second
+	// bodyTimeout and answerTimeout bound a request that does not stream: enough for
+	// a megabyte of console over a slow line.
+	bodyTimeout   = time.Minute
+	answerTimeout = time.Minute
+	// idleTimeout is longer than the 60 s that load balancers commonly keep a
+	// connection, so that they close it and not we, while a request is on its way.
+	idleTimeout = 90 * time.Second
+	// maxHeaderBytes leaves room for a token or a session cookie of many groups
+	// (16 KiB) beside the registry credentials of a docker build.
+	maxHeaderBytes = 64 << 10
+	// maxHTTP2Streams is the least that RFC 9113 recommends; pingInterval and
+	// pingTimeout find HTTP/2 clients that vanished within 40 s.
+	maxHTTP2Streams = 100
+	pingInterval    = 25 * time.Second
+	pingTimeout     = 15 * time.Second
+
+	defaultShutdownTimeout = 10 * time.Second
+)
+
+// Options say what a Server serves, and where.
+type Options struct {
+	// Address is host:port or :port; port 0 takes a free one.
+	Address string
+	// CertFile and KeyFile are in PEM and read again when they change. Both empty: the
+	// server signs its own certificate at every start, which no client trusts.
+	CertFile, KeyFile string
+	// RESTConfig leads to the kube-apiserver that says who asks.
+	RESTConfig *rest.Config
+	// Console has the console's files, index.html at its root.
+	Console fs.FS
+	// Version is what /version tells.
+	Version version.Info
+	// Ready are checks of /readyz beside the server's own, by name.
+	Ready map[string]healthz.Checker
+	// ShutdownTimeout is how long requests under way may take after Start's context
+	// has ended; zero is 10 s.
+	ShutdownTimeout time.Duration
+	Log             logr.Logger
+}
+
+// Server is the proxy of one replica. It is a controller-runtime Runnable.
+type Server struct {
+	options Options
+	auth    *Authenticator
+	handler http.Handler
+
+	listening chan struct{} // closed when addr is set
+	addr      atomic.Value  // string
+	draining  atomic.Bool
+}
+
+var (
+	_ manager.Runnable               = &Server{}
+	_ manager.LeaderElectionRunnable = &Server{}
+)
+
+// NewServer checks the options, the certificate and the console's files included.
+func NewServer(o Options) (*Server, error) {
+	if _, _, err := net.SplitHostPort(o.Address); err != nil {
+		return nil, fmt.Errorf("the proxy's address %q is not host:port: %w", o.Address, err)
+	}
+	if (o.CertFile == "") != (o.KeyFile == "") {
+		return nil, errors.New("the proxy's certificate and key go together: give both files or neither")
+	}
+	if o.CertFile != "" {
+		if _, err := tls.LoadX509KeyPair(o.CertFile, o.KeyFile); err != nil {
+			return nil, fmt.Errorf("the proxy's certificate: %w", err)
+		}
+	}
+	if o.ShutdownTimeout <= 0 {
+		o.ShutdownTimeout = defaultShutdownTimeout
+	}
+	auth, err := NewAuthenticator(o.RESTConfig, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	pages, err := newConsole(o.Console)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{options: o, auth: auth, listening: make(chan struct{})}
+	s.handler = s.routes(pages)
+	return s, nil
+}
+
+// NeedLeaderElection is false: every replica serves.
+func (s *Server) NeedLeaderElection() bool { return false }
+
+// Listening is closed when the server has an address.
+func (s *Server) Listening() <-chan struct{} { return s.listening }
+
+// Addr is the address listened on, as host:port; empty before Listening is closed.
+func (s *Server) Addr() string {
+	addr, _ := s.addr.Load().(string)
+	return addr
+}
+
+// Start serves until ctx ends, and returns when every request has. It can be called
+// once.
+func (s *Server) Start(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	config, watch, err := s.tlsConfig()
+	if err != nil {
+		return err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.options.Address)
+	if err != nil {
+		return fmt.Errorf("the proxy cannot listen: %w", err)
+	}
+	s.addr.Store(listener.Addr().String())
+	close(s.listening)
+	s.options.Log.Info("Serving the proxy and the console", "address", s.Addr())
+
+	requests, cut := context.WithCancel(context.Background())
+	defer cut()
+	server := s.httpServer(config, requests)
+
+	group.Go(func() error { return s.auth.Start(ctx) })
+	if watch != nil {
+		group.Go(func() error { return watch(ctx) })
+	}
+	group.Go(func() error {
+		if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serving the proxy: %w", err)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		<-ctx.Done()
+		s.draining.Store(true)
+		return s.shutdown(server, cut)
+	})
+	return group.Wait()
+}
+
+func (s *Server) httpServer(config *tls.Config, requests context.Context) *http.Server {
+	return &http.Server{
+		Handler:           s.handler,
+		TLSConfig:         config,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       bodyTimeout,
+		WriteTimeout:      answerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxHTTP2Streams,
+			SendPingTimeout:      pingInterval,
+			PingTimeout:          pingTimeout,
+		},
+		BaseContext: func(net.Listener) context.Context { return requests },
+		ErrorLog:    errorLog(s.options.Log),
+	}
+}
+
+// shutdown lets the requests under way finish, and cuts those that take too long.
+func (s *Server) shutdown(server *http.Server, cut context.CancelFunc) error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.options.ShutdownTimeout)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	cut()
+	if errors.Is(err, context.DeadlineExceeded) {
+		s.options.Log.Info("Cut requests that did not end in time", "timeout", s.options.ShutdownTimeout)
+		return server.Close()
+	}
+	return err
+}
