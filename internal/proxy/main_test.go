@@ -14,12 +14,19 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package proxy
+package proxy_test
 
 import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
+
+// tests stops the API server that the tests shared before goroutines are counted.
+type tests struct{ m *testing.M }
+
+func (t tests) Run() int { return testenv.Run(t.m) }
