@@ -1,0 +1,22 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package compose tests what is delivered as images: that both are built offline from scratch, and that
+// deploy/compose.yaml runs standalone beside the engine that it manages, with its data in a volume.
+//
+// It uses bin/manager and bin/standalone as "make build" left them, and one real engine in a network
+// namespace of its own: the ports that the compose file publishes are that namespace's.
+package compose
