@@ -78,7 +78,6 @@ type eventBench struct {
 	mu sync.Mutex
 	// seen has the events under way by container, each of which gets one only.
 	seen map[string]*sent
-	news chan struct{}
 }
 
 // sent is one event: when its engine says it was, and when the watcher had it.

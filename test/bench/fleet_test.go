@@ -57,7 +57,6 @@ type fleetRun struct {
 	goroutines      float64
 	files           int
 	writesPerMinute float64
-	wrote           string
 }
 
 // BenchmarkFleet measures what simulated engines cost the manager: its start, and
@@ -132,13 +131,15 @@ func (c *cluster) measureFleet(b *testing.B, w *hostWatch, sim *simulated, n int
 	})
 	r.create = time.Since(begun)
 
+	before := c.writes(b)
 	begun = time.Now()
 	m := c.startManager(b)
 	if n > 0 {
 		r.start = slices.Max(w.wait(b, 5*time.Minute, metav1.ConditionTrue, begun, names...))
 	}
 	r.startCPU = m.usage(b).cpu
-	say("%d hosts: all Ready after %s, which took the manager %s of CPU", n, seconds(r.start.Seconds()), seconds(r.startCPU.Seconds()))
+	_, wrote := sumSince(before, c.writes(b))
+	say("%d hosts: all Ready after %s, which took the manager %s of CPU and these writes: %s", n, seconds(r.start.Seconds()), seconds(r.startCPU.Seconds()), wrote)
 	pause(b, min(settle, window))
 
 	manager, engines, writes := m.usage(b), sim.usage(b), c.writes(b)
@@ -151,7 +152,7 @@ func (c *cluster) measureFleet(b *testing.B, w *hostWatch, sim *simulated, n int
 	r.rss, r.peak, r.files = after.rss, after.peak, after.files
 	r.goroutines = m.goroutines(b)
 	count, wrote := sumSince(writes, c.writes(b))
-	r.writesPerMinute, r.wrote = count/window.Minutes(), wrote
+	r.writesPerMinute = count / window.Minutes()
 	say("%d hosts, steady for %v: %s, %s, %s writes a minute (%s)", n, window, cores(r.cores), megabytes(r.rss), number(r.writesPerMinute), wrote)
 	m.stop(b)
 	w.deleteAll(b)
@@ -166,8 +167,12 @@ func bareFleet(b *testing.B, sockets []string) (ping float64, list time.Duration
 	engines := make([]*bare, len(sockets))
 	for i, socket := range sockets {
 		engines[i] = newBare(socket, true, 0)
-		defer engines[i].http.CloseIdleConnections()
 	}
+	defer func() {
+		for _, e := range engines {
+			e.http.CloseIdleConnections()
+		}
+	}()
 	var bytes atomic.Int64
 	get := func(path string) func(i int) error {
 		return func(i int) error {

@@ -56,9 +56,9 @@ func TestMain(m *testing.M) { os.Exit(run(m)) }
 func run(m *testing.M) int {
 	flag.Parse()
 	ctrl.SetLogger(logr.Discard())
-	var stop context.CancelFunc
-	interrupted, stop = signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
+	interrupted = ctx
 	say("%s", machine())
 	if load := loadAverage(); load > 0.5 {
 		say("the load average is %.1f: what else runs on this machine will show in the numbers", load)
