@@ -45,37 +45,25 @@ func closedError(name string) *engine.Error {
 }
 
 // callError maps the failure of a request or of reading its answer. connected
-// tells whether there was a connection.
+// tells whether there was a connection. Once a context has ended, whatever fails
+// is its effect.
 func (c *client) callError(ctx context.Context, err error, connected bool) error {
 	var mapped *engine.Error
+	cause := context.Cause(ctx)
 	switch {
-	case c.ctx.Err() != nil:
+	case c.ctx.Err() != nil || errors.Is(cause, errClosed):
 		return closedError(c.name)
 	case errors.As(err, &mapped):
 		return mapped
-	}
-	if contextual(err) {
-		switch cause := context.Cause(ctx); {
-		case cause == nil:
-		case errors.Is(cause, context.DeadlineExceeded) || errors.Is(cause, errHeaderTimeout):
-			return timeoutError(c.dialer.endpoint, err, connected)
-		case errors.Is(cause, errClosed):
-			return closedError(c.name)
-		default:
-			return fail(engine.ClassCanceled, "", err, "the call to %s was given up", c.name)
-		}
+	case errors.Is(cause, context.DeadlineExceeded) || errors.Is(cause, errHeaderTimeout):
+		return timeoutError(c.dialer.endpoint, err, connected)
+	case cause != nil:
+		return fail(engine.ClassCanceled, "", err, "the call to %s was given up", c.name)
 	}
 	if e := alertError(c.name, err); e != nil {
 		return e
 	}
 	return httpError(c.dialer.endpoint, err)
-}
-
-// contextual reports whether err may be but the effect of a context that ended.
-func contextual(err error) bool {
-	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) ||
-		errors.Is(err, errHeaderTimeout) || errors.Is(err, errClosed) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, os.ErrDeadlineExceeded) || errors.Is(err, io.ErrClosedPipe)
 }
 
 func timeoutError(ep engine.Endpoint, err error, connected bool) *engine.Error {
@@ -224,7 +212,7 @@ func (c *client) sdkError(ctx context.Context, err error) error {
 		return nil
 	case errors.As(err, &mapped):
 		return mapped
-	case contextual(err):
+	case ctx.Err() != nil:
 		return c.callError(ctx, err, true)
 	case errors.As(err, &syntax), errors.As(err, &mismatch), broken(err):
 		return notDocker(c.name, nil, err)

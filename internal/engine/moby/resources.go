@@ -18,6 +18,7 @@ package moby
 
 import (
 	"context"
+	"net/http"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/volume"
@@ -62,31 +63,18 @@ func (c *client) VolumeRemove(ctx context.Context, name string, force bool) erro
 	})
 }
 
-// NetworkCreate creates a network.
+// NetworkCreate creates a network, unless its name is taken: engines before API
+// 1.44 have to be asked for that, and the SDK no longer does.
 func (c *client) NetworkCreate(ctx context.Context, req network.CreateRequest) (string, error) {
-	opts := sdk.NetworkCreateOptions{
-		Driver:     req.Driver,
-		Scope:      req.Scope,
-		EnableIPv4: req.EnableIPv4,
-		EnableIPv6: req.EnableIPv6,
-		IPAM:       req.IPAM,
-		Internal:   req.Internal,
-		Attachable: req.Attachable,
-		Ingress:    req.Ingress,
-		ConfigOnly: req.ConfigOnly,
-		Options:    req.Options,
-		Labels:     req.Labels,
-	}
-	if req.ConfigFrom != nil {
-		opts.ConfigFrom = req.ConfigFrom.Network
-	}
-	var id string
-	err := c.write(ctx, 0, func(ctx context.Context, cli *sdk.Client) error {
-		res, err := cli.NetworkCreate(ctx, req.Name, opts)
-		id = res.ID
-		return err
-	})
-	return c.created(id, err)
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	body := struct {
+		network.CreateRequest
+		CheckDuplicate bool
+	}{req, true}
+	var v struct{ ID string }
+	err := c.call(ctx, http.MethodPost, "/networks/create", nil, body, &v)
+	return c.created(v.ID, err)
 }
 
 // NetworkRemove removes a network.

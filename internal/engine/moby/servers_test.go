@@ -107,6 +107,13 @@ func sayAndGo(c net.Conn, s string) {
 func endless(begin string) func(net.Conn) {
 	return func(c net.Conn) {
 		_, _ = c.Read(make([]byte, 4096))
+		flood(begin)(c)
+	}
+}
+
+// flood is endless without waiting for a request.
+func flood(begin string) func(net.Conn) {
+	return func(c net.Conn) {
 		_, err := io.WriteString(c, begin)
 		for junk := strings.Repeat("x", 64<<10); err == nil; {
 			_, err = io.WriteString(c, junk)

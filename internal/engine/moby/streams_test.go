@@ -1,0 +1,420 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package moby
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+)
+
+// flushed writes s and lets it go.
+func flushed(w http.ResponseWriter, s string) {
+	_, _ = io.WriteString(w, s)
+	_ = http.NewResponseController(w).Flush()
+}
+
+// untilGone waits for the client to leave, which a server notices once it has
+// read the request.
+func untilGone(r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}
+
+func TestEvents(t *testing.T) {
+	queries := make(chan url.Values, 2)
+	e := open(t, slow(unixServer(t, fakeEngine(map[string]http.HandlerFunc{
+		"GET /events": func(w http.ResponseWriter, r *http.Request) {
+			queries <- r.URL.Query()
+			flushed(w, `{"Type":"container","Action":"start","Actor":{"ID":"a"},"time":5,"timeNano":5000000001}`+"\n")
+			// Longer than the timeout of unary calls: a stream has none.
+			time.Sleep(500 * time.Millisecond)
+			flushed(w, `{"Type":"container","Action":"die","Actor":{"ID":"a"},"time":6}`)
+		},
+	}))))
+	s, err := e.Events(t.Context(), engine.EventsOptions{Since: time.Unix(5, 42).UTC()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for _, want := range []string{"start", "die"} {
+		ev, err := s.Next()
+		if err != nil || string(ev.Action) != want || ev.Actor.ID != "a" || !strings.Contains(string(ev.Raw), want) {
+			t.Fatalf("got %+v, %v, want %s", ev, err, want)
+		}
+	}
+	if _, err := s.Next(); err != io.EOF {
+		t.Errorf("got %v, want EOF", err)
+	}
+	if got := (<-queries).Get("since"); got != "5.000000042" {
+		t.Errorf("since is %q", got)
+	}
+	s2, err := e.Events(t.Context(), engine.EventsOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s2.Close() }()
+	if got := <-queries; len(got) != 0 {
+		t.Errorf("the query is %v, want none", got)
+	}
+}
+
+func TestStreamsFail(t *testing.T) {
+	tests := []struct {
+		name   string
+		events http.HandlerFunc
+		class  engine.Class
+		part   string
+	}{
+		{"junk", func(w http.ResponseWriter, r *http.Request) {
+			flushed(w, "junk")
+			untilGone(r)
+		}, engine.ClassServer, "does not answer as a Docker engine"},
+		{"of another form", func(w http.ResponseWriter, r *http.Request) {
+			flushed(w, `{"Type":{}}`+"\n")
+			untilGone(r)
+		}, engine.ClassServer, "does not answer as a Docker engine"},
+		{"too large", func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, `{"Type":"`+strings.Repeat("x", maxEventBytes+1)+`"}`)
+		}, engine.ClassServer, "does not answer as a Docker engine"},
+		{"cut", func(w http.ResponseWriter, _ *http.Request) {
+			flushed(w, `{"Type":`)
+			panic(http.ErrAbortHandler)
+		}, engine.ClassUnreachable, "broke before the answer was complete"},
+		{"cut between events", func(w http.ResponseWriter, _ *http.Request) {
+			flushed(w, "\n")
+			panic(http.ErrAbortHandler)
+		}, engine.ClassUnreachable, "broke before the answer was complete"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			e := open(t, unixServer(t, fakeEngine(map[string]http.HandlerFunc{"GET /events": tt.events, "GET /containers/a/stats": tt.events})))
+			s, err := e.Events(t.Context(), engine.EventsOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			_, err = s.Next()
+			wantError(t, err, tt.class, engine.CauseOf(err), tt.part)
+		})
+	}
+}
+
+// TestStreamsEnd: a blocked read ends with the context, with Close of the
+// stream, and with Close of the engine.
+func TestStreamsEnd(t *testing.T) {
+	quiet := func(w http.ResponseWriter, r *http.Request) {
+		flushed(w, "")
+		untilGone(r)
+	}
+	handlers := map[string]http.HandlerFunc{
+		"GET /events": quiet, "GET /containers/a/stats": quiet, "GET /containers/a/logs": quiet,
+		"GET /containers/late/logs": func(_ http.ResponseWriter, r *http.Request) { untilGone(r) },
+		"/containers/a/json":        status(200, "application/json", `{"Config":{}}`),
+		"/containers/late/json":     status(200, "application/json", `{"Config":{}}`),
+		"POST /exec/x/start":        hijacked(func(_ *bufio.ReadWriter) {}),
+		"POST /containers/a/attach": hijacked(func(_ *bufio.ReadWriter) {}),
+	}
+	type opened struct {
+		read  func() error
+		close func() error
+	}
+	streams := map[string]func(context.Context, engine.Engine) (opened, error){
+		"events": func(ctx context.Context, e engine.Engine) (opened, error) {
+			s, err := e.Events(ctx, engine.EventsOptions{})
+			if err != nil {
+				return opened{}, err
+			}
+			return opened{func() error { _, err := s.Next(); return err }, s.Close}, nil
+		},
+		"stats": func(ctx context.Context, e engine.Engine) (opened, error) {
+			s, err := e.Stats(ctx, "a")
+			if err != nil {
+				return opened{}, err
+			}
+			return opened{func() error { _, err := s.Next(); return err }, s.Close}, nil
+		},
+		"logs": func(ctx context.Context, e engine.Engine) (opened, error) {
+			s, err := e.Logs(ctx, "a", engine.LogsOptions{Follow: true, Stdout: true})
+			return opened{readOne(s), func() error { return s.Close() }}, err
+		},
+		"logs without a header": func(ctx context.Context, e engine.Engine) (opened, error) {
+			s, err := e.Logs(ctx, "late", engine.LogsOptions{Follow: true, Stdout: true})
+			return opened{readOne(s), func() error { return s.Close() }}, err
+		},
+		"exec": func(ctx context.Context, e engine.Engine) (opened, error) {
+			s, err := e.ExecStart(ctx, "x", execStart())
+			return opened{readOne(s), func() error { return s.Close() }}, err
+		},
+		"attach": func(ctx context.Context, e engine.Engine) (opened, error) {
+			s, err := e.Attach(ctx, "a", engine.AttachOptions{Stdout: true})
+			return opened{readOne(s), func() error { return s.Close() }}, err
+		},
+	}
+	for name, openStream := range streams {
+		for _, how := range []string{"context", "stream", "engine"} {
+			for _, scheme := range []string{"unix", "ssh"} {
+				t.Run(name+" by "+how+" over "+scheme, func(t *testing.T) {
+					cfg := unixServer(t, fakeEngine(handlers))
+					if scheme == "ssh" {
+						cfg = newSSHServer(t).client(cfg.Endpoint.Path)
+					}
+					e := open(t, cfg)
+					ctx, cancel := context.WithCancel(t.Context())
+					defer cancel()
+					s, err := openStream(ctx, e)
+					if err != nil {
+						t.Fatal(err)
+					}
+					ended := make(chan error)
+					go func() { ended <- s.read() }()
+					switch how {
+					case "context":
+						cancel()
+					case "stream":
+						_ = s.close()
+					case "engine":
+						_ = e.Close()
+					}
+					select {
+					case err := <-ended:
+						if engine.ClassOf(err) != engine.ClassCanceled {
+							t.Errorf("got %v of class %q, want canceled", err, engine.ClassOf(err))
+						}
+					case <-time.After(10 * time.Second):
+						t.Fatal("the read goes on")
+					}
+					_ = s.close()
+					eventually(t, "end of the connections", func() bool {
+						return how != "engine" || e.(*client).Connections() == 0
+					})
+				})
+			}
+		}
+	}
+}
+
+func readOne(r io.Reader) func() error {
+	return func() error {
+		_, err := r.Read(make([]byte, 1))
+		return err
+	}
+}
+
+// TestStreamsNeedNoUnaryConnection: streams have connections beside those of
+// unary calls, and give them back.
+func TestStreamsNeedNoUnaryConnection(t *testing.T) {
+	cfg := unixServer(t, fakeEngine(map[string]http.HandlerFunc{
+		"GET /events": func(w http.ResponseWriter, r *http.Request) {
+			flushed(w, "")
+			untilGone(r)
+		},
+	}))
+	cfg.MaxConnections = 1
+	e := open(t, cfg).(*client)
+	var streams []engine.EventStream
+	for range 10 {
+		s, err := e.Events(t.Context(), engine.EventsOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		streams = append(streams, s)
+	}
+	if _, err := e.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := e.Connections(); n != 11 {
+		t.Errorf("%d connections, want 10 of streams and 1", n)
+	}
+	for _, s := range streams {
+		_ = s.Close()
+	}
+	eventually(t, "end of the streams' connections", func() bool { return e.Connections() == 1 })
+}
+
+func TestMaxConnections(t *testing.T) {
+	busy := make(chan struct{}, 100)
+	release := make(chan struct{})
+	cfg := unixServer(t, fakeEngine(map[string]http.HandlerFunc{
+		"GET /info": func(w http.ResponseWriter, _ *http.Request) {
+			busy <- struct{}{}
+			<-release
+			_, _ = io.WriteString(w, "{}")
+		},
+	}))
+	cfg.MaxConnections = 3
+	e := open(t, cfg).(*client)
+	errs := make(chan error)
+	for range 9 {
+		go func() {
+			_, err := e.Info(t.Context())
+			errs <- err
+		}()
+	}
+	for range 3 {
+		<-busy
+	}
+	if n := e.Connections(); n > 3 {
+		t.Errorf("%d connections, want 3 at most", n)
+	}
+	close(release)
+	for range 9 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestIdleConnectionsEnd(t *testing.T) {
+	cfg := unixServer(t, fakeEngine(nil))
+	cfg.IdleTimeout = 50 * time.Millisecond
+	e := open(t, cfg).(*client)
+	if _, err := e.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "end of the idle connection", func() bool { return e.Connections() == 0 })
+}
+
+func TestStreamHeaderTimeout(t *testing.T) {
+	e := open(t, slow(unixServer(t, fakeEngine(map[string]http.HandlerFunc{
+		"/": func(_ http.ResponseWriter, r *http.Request) { untilGone(r) },
+	}))))
+	_, err := e.Events(t.Context(), engine.EventsOptions{})
+	wantError(t, err, engine.ClassTimeout, engine.CauseTimeout, "did not answer in time")
+	_, err = e.Stats(t.Context(), "a")
+	wantError(t, err, engine.ClassTimeout, engine.CauseTimeout, "did not answer in time")
+	_, err = e.ExecStart(t.Context(), "a", execStart())
+	wantError(t, err, engine.ClassTimeout, engine.CauseTimeout, "did not answer in time")
+}
+
+func TestLogs(t *testing.T) {
+	all := engine.LogsOptions{
+		Stdout: true, Stderr: true, Follow: true, Timestamps: true, Tail: 7,
+		Since: time.Unix(1, 2), Until: time.Unix(3, 0),
+	}
+	tests := []struct {
+		name, api, mediaType string
+		tty                  bool
+		opts                 engine.LogsOptions
+		query                string
+		multiplexed          bool
+	}{
+		{"old engine", "1.41", "", false, all, "follow=1&since=1.000000002&stderr=1&stdout=1&tail=7&timestamps=1&until=3.000000000", true},
+		{"old engine, TTY", "1.41", "", true, all, "follow=1&since=1.000000002&stderr=1&stdout=1&tail=7&timestamps=1&until=3.000000000", false},
+		{"old engine, raw type means nothing", "1.41", rawType, false, engine.LogsOptions{Stdout: true, Tail: -1}, "stdout=1", true},
+		{"new engine", "1.42", multiplexedType, true, engine.LogsOptions{Stderr: true}, "stderr=1&tail=0", true},
+		{"new engine, TTY", "1.42", rawType, false, engine.LogsOptions{Stdout: true, Tail: -1}, "stdout=1", false},
+		{"new engine without a type", "1.50", "", true, engine.LogsOptions{Stdout: true, Tail: -1}, "stdout=1", false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			var query string
+			e := open(t, unixServer(t, versioned(tt.api, map[string]http.HandlerFunc{
+				"GET /containers/a/json": status(200, "application/json", fmt.Sprintf(`{"Config":{"Tty":%v}}`, tt.tty)),
+				"GET /containers/a/logs": func(w http.ResponseWriter, r *http.Request) {
+					query = r.URL.RawQuery
+					w.Header().Set("Content-Type", tt.mediaType)
+					_, _ = io.WriteString(w, "line\n")
+				},
+			})))
+			s, err := e.Logs(t.Context(), "a", tt.opts)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = s.Close() }()
+			b, err := io.ReadAll(s)
+			if err != nil || string(b) != "line\n" {
+				t.Errorf("read %q, %v", b, err)
+			}
+			if query != tt.query {
+				t.Errorf("query is %s, want %s", query, tt.query)
+			}
+			if s.Multiplexed != tt.multiplexed {
+				t.Errorf("multiplexed is %v", s.Multiplexed)
+			}
+		})
+	}
+}
+
+// TestLateLogs: an engine that sends no header before the first line.
+func TestLateLogs(t *testing.T) {
+	written := make(chan struct{})
+	e := open(t, slow(unixServer(t, fakeEngine(map[string]http.HandlerFunc{
+		"GET /containers/a/json": status(200, "application/json", `{"Config":{}}`),
+		"GET /containers/a/logs": func(w http.ResponseWriter, r *http.Request) {
+			<-written
+			flushed(w, "late")
+			untilGone(r)
+		},
+		"GET /containers/gone/json": status(200, "application/json", `{"Config":{}}`),
+		"GET /containers/gone/logs": status(404, "application/json", `{"message":"No such container: gone"}`),
+	}))))
+	s, err := e.Logs(t.Context(), "a", engine.LogsOptions{Stdout: true, Follow: true, Tail: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(written)
+	b := make([]byte, 4)
+	if _, err := io.ReadFull(s, b); err != nil || string(b) != "late" {
+		t.Errorf("read %q, %v", b, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	_, err = e.Logs(t.Context(), "gone", engine.LogsOptions{Stdout: true, Follow: true, Tail: -1})
+	if !engine.IsNotFound(err) {
+		t.Errorf("got %v, want not found", err)
+	}
+	_, err = e.Logs(t.Context(), "never", engine.LogsOptions{Stdout: true, Follow: true, Tail: -1})
+	if !engine.IsNotFound(err) {
+		t.Errorf("got %v, want not found", err)
+	}
+}
+
+func TestStats(t *testing.T) {
+	e := open(t, unixServer(t, fakeEngine(map[string]http.HandlerFunc{
+		"GET /containers/a/stats": func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.RawQuery != "stream=1" {
+				t.Errorf("query is %s", r.URL.RawQuery)
+			}
+			flushed(w, `{"memory_stats":{"usage":7},"pids_stats":{"current":"three"}}`+"\n"+`{"memory_stats":{"usage":8}}`+"\n")
+		},
+	})))
+	s, err := e.Stats(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	for _, want := range []uint64{7, 8} {
+		v, err := s.Next()
+		if err != nil || v.MemoryStats.Usage != want {
+			t.Errorf("got %d, %v, want %d", v.MemoryStats.Usage, err, want)
+		}
+	}
+	if _, err := s.Next(); !errors.Is(err, io.EOF) {
+		t.Errorf("got %v, want EOF", err)
+	}
+}
