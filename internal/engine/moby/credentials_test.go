@@ -17,6 +17,7 @@ limitations under the License.
 package moby
 
 import (
+	"crypto/ed25519"
 	"crypto/x509"
 	"encoding/binary"
 	"encoding/pem"
@@ -120,11 +121,7 @@ func noSecrets(t *testing.T, err error, secrets ...[]byte) {
 func TestCheckSSHCredentials(t *testing.T) {
 	key, s := newSSHKey(t)
 	plain := privatePEM(t, key)
-	block, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("open sesame"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	locked := pem.EncodeToMemory(block)
+	locked := lockedKey(t, key)
 	known := []byte("host.example " + string(ssh.MarshalAuthorizedKey(s.PublicKey())))
 	tests := []struct {
 		name  string
@@ -160,7 +157,6 @@ func TestCheckSSHCredentials(t *testing.T) {
 	for name, cfg := range map[string]*engine.SSHConfig{
 		"plain":                         {PrivateKey: plain, KnownHosts: known},
 		"plain, passphrase not needed":  {PrivateKey: plain, Passphrase: []byte("x"), KnownHosts: known},
-		"locked":                        {PrivateKey: locked, Passphrase: []byte("open sesame"), KnownHosts: known},
 		"locked, newline at the end":    {PrivateKey: locked, Passphrase: []byte("open sesame\n"), KnownHosts: known},
 		"plain, lines as Windows ends ": {PrivateKey: plain, KnownHosts: []byte(strings.ReplaceAll(string(known), "\n", "\r\n"))},
 	} {
@@ -172,6 +168,16 @@ func TestCheckSSHCredentials(t *testing.T) {
 			t.Errorf("%s: fingerprint %q, want %q", name, info.Fingerprint, want)
 		}
 	}
+}
+
+// lockedKey encrypts a key with the passphrase "open sesame".
+func lockedKey(t testing.TB, key ed25519.PrivateKey) []byte {
+	t.Helper()
+	block, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("open sesame"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(block)
 }
 
 // rounds changes the number of rounds that an OpenSSH key asks for: it follows
@@ -219,11 +225,7 @@ func TestTLSWorks(t *testing.T) {
 
 func FuzzSSHKey(f *testing.F) {
 	key, s := newSSHKey(f)
-	block, err := ssh.MarshalPrivateKeyWithPassphrase(key, "", []byte("x"))
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(rounds(f, pem.EncodeToMemory(block), 1), []byte("x"), ssh.MarshalAuthorizedKey(s.PublicKey()))
+	f.Add(rounds(f, lockedKey(f, key), 1), []byte("x"), ssh.MarshalAuthorizedKey(s.PublicKey()))
 	f.Fuzz(func(t *testing.T, key, passphrase, known []byte) {
 		if keyRounds(key) > 2 {
 			return // allowed, but slow

@@ -68,7 +68,7 @@ func (p *sshPool) dial(ctx context.Context, path string) (*conn, error) {
 		}
 		ch, err := link.client.DialContext(ctx, "unix", path)
 		if err == nil {
-			c := newSSHConn(ch)
+			c := newSSHConn(ch, link)
 			return &conn{Conn: c, raw: c}, nil
 		}
 		var refused *ssh.OpenChannelError
@@ -189,12 +189,19 @@ func (l *sshLink) keepAlive(every, wait time.Duration) {
 		case <-tick.C:
 		}
 		timer := time.AfterFunc(wait, func() { _ = l.client.Close() })
-		_, _, err := l.client.SendRequest("keepalive@openssh.com", true, nil)
+		ok := l.answers()
 		timer.Stop()
-		if err != nil {
+		if !ok {
 			return
 		}
 	}
+}
+
+// answers asks the server for a sign of life. It also tells the end of a channel
+// from that of the connection: to a channel both are io.EOF.
+func (l *sshLink) answers() bool {
+	_, _, err := l.client.SendRequest("keepalive@openssh.com", true, nil)
+	return err == nil
 }
 
 // sshConn is a channel whose Read and Close need no word from the server: a
@@ -205,10 +212,13 @@ type sshConn struct {
 	once sync.Once
 }
 
-func newSSHConn(ch net.Conn) *sshConn {
+func newSSHConn(ch net.Conn, link *sshLink) *sshConn {
 	r, w := io.Pipe()
 	go func() {
 		_, err := io.Copy(w, struct{ io.Reader }{ch})
+		if err == nil && !link.answers() {
+			err = io.ErrUnexpectedEOF
+		}
 		w.CloseWithError(err) // nil becomes io.EOF
 	}()
 	return &sshConn{Conn: ch, pipe: r}

@@ -196,7 +196,7 @@ func classOfStatus(code int, message string) (engine.Class, engine.Cause) {
 func engineMessage(raw []byte) string {
 	var v struct{ Message string }
 	if json.Unmarshal(raw, &v) != nil {
-		v.Message = string(raw)
+		v.Message = string(raw[:min(len(raw), maxPlainText)])
 	}
 	return stable(v.Message)
 }

@@ -96,7 +96,9 @@ func TestPingErrors(t *testing.T) {
 			engine.ClassServer, engine.CauseEngineError, "does not answer as a Docker engine does"},
 		{"endless body", func(t *testing.T) engine.Config { return rawServer(t, endless("HTTP/1.1 200 OK\r\n\r\n")) },
 			engine.ClassServer, engine.CauseEngineError, "does not answer as a Docker engine does"},
-		{"endless body of an error", func(t *testing.T) engine.Config { return rawServer(t, endless("HTTP/1.1 500 No\r\n\r\n")) },
+		{"endless body of an error", func(t *testing.T) engine.Config {
+			return rawServer(t, endless("HTTP/1.1 500 No\r\nConnection: close\r\n\r\n"))
+		},
 			engine.ClassServer, engine.CauseEngineError, "the engine says: xxx"},
 		{"HTML", func(t *testing.T) engine.Config {
 			return tcpServer(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "<html><body>Welcome") }))

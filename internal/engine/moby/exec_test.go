@@ -265,3 +265,19 @@ func TestSessionOutlivesTheTimeout(t *testing.T) {
 		t.Errorf("read %q, %v", b, err)
 	}
 }
+
+// TestSessionCut: an ssh connection that breaks is no end of the output.
+func TestSessionCut(t *testing.T) {
+	server := newSSHServer(t)
+	e := open(t, server.client(unixServer(t, fakeEngine(map[string]http.HandlerFunc{
+		"POST /exec/x/start": hijacked(func(*bufio.ReadWriter) {}),
+	})).Endpoint.Path))
+	s, err := e.ExecStart(t.Context(), "x", execStart())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	server.cut()
+	_, err = io.ReadAll(s)
+	wantError(t, err, engine.ClassUnreachable, engine.CauseDialFailed, "broke")
+}

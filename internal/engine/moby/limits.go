@@ -43,9 +43,11 @@ const (
 	// below 10 KiB, most of it labels.
 	maxEventBytes = 1 << 20
 	// maxErrorBody is how much of an error's answer is read, maxErrorText how
-	// much of its message is kept.
+	// much of its message is kept, maxPlainText of one that is not in the API's
+	// form and may be anything.
 	maxErrorBody = 64 << 10
 	maxErrorText = 4 << 10
+	maxPlainText = 300
 )
 
 // maxFilterBytes bounds the ids in one list's query, so that the URL stays below

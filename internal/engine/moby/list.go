@@ -49,7 +49,11 @@ func (c *client) List(ctx context.Context, kind engine.Kind, opts engine.ListOpt
 	if !ok {
 		return nil, unknownKind(kind)
 	}
-	ctx, done := c.unaryContext(ctx, 0)
+	patience := engine.ListPatience
+	if len(opts.IDs) > 0 {
+		patience = 0
+	}
+	ctx, done := c.unaryContext(ctx, patience)
 	defer done()
 	query := url.Values{}
 	if kind == engine.Containers {

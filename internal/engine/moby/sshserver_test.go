@@ -54,6 +54,15 @@ type sshServer struct {
 	wg    sync.WaitGroup
 }
 
+// rsaKey is made once: that takes long.
+var rsaKey = sync.OnceValue(func() *rsa.PrivateKey {
+	k, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		panic(err)
+	}
+	return k
+})
+
 // newSSHServer has an ed25519 and an RSA host key.
 func newSSHServer(t testing.TB) *sshServer {
 	t.Helper()
@@ -61,11 +70,7 @@ func newSSHServer(t testing.TB) *sshServer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rs, err := rsa.GenerateKey(rand.Reader, 2048)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sshServer{t: t, conns: map[net.Conn]struct{}{}, hostKeys: []ssh.Signer{signer(t, ed), signer(t, rs)}}
+	s := &sshServer{t: t, conns: map[net.Conn]struct{}{}, hostKeys: []ssh.Signer{signer(t, ed), signer(t, rsaKey())}}
 	var private ed25519.PrivateKey
 	_, private, err = ed25519.GenerateKey(rand.Reader)
 	if err != nil {
