@@ -70,7 +70,7 @@ func (e *Engine) attach(s *session, r *request, c *containerObject, keys []byte)
 	e.mu.Unlock()
 	if r.flag("logs") {
 		q := logQuery{stdout: v.stdout, stderr: v.stderr, tail: -1, tty: v.tty}
-		e.copyLog(r, &streams.log, q, func(b []byte) error {
+		e.copyLog(r, &streams.log, q, streams.log.tail(q.tail), func(b []byte) error {
 			_, err := s.conn.Write(b)
 			return err
 		})

@@ -254,8 +254,19 @@ func runKill(s *shell, argv []string) int {
 		fmt.Fprintln(s.err, "sh: kill: not simulated: other processes")
 		return 127
 	}
-	s.p.signal(sig)
+	s.p.raise(sig)
 	return 0
+}
+
+// raise is a signal that the process sends itself. Not even SIGKILL reaches
+// PID 1 from inside, where no handler takes it.
+func (p *process) raise(sig int) {
+	p.mu.Lock()
+	_, trapped := p.traps[sig]
+	p.mu.Unlock()
+	if !p.first || trapped {
+		p.signal(sig)
+	}
 }
 
 func runSet(s *shell, argv []string) int {

@@ -216,10 +216,11 @@ func (e *Engine) addMounts(c *containerObject) error {
 	for _, m := range c.host.Mounts {
 		switch m.Type {
 		case mount.TypeVolume:
-			v, err := e.createVolume(m.Source, "", nil, nil)
+			v, err := e.createVolume(m.Source, "", volumeLabels(m), nil)
 			if err != nil {
 				return err
 			}
+			v.anonymous = v.anonymous || m.Source == ""
 			c.mounts = append(c.mounts, v.mount(m.Target, "z", !m.ReadOnly))
 		default:
 			c.mounts = append(c.mounts, container.MountPoint{Type: m.Type, Source: m.Source, Destination: m.Target, RW: !m.ReadOnly})
@@ -237,4 +238,11 @@ func (e *Engine) addMounts(c *containerObject) error {
 		c.mounts = append(c.mounts, v.mount(target, "", true))
 	}
 	return nil
+}
+
+func volumeLabels(m mount.Mount) map[string]string {
+	if m.VolumeOptions == nil {
+		return nil
+	}
+	return m.VolumeOptions.Labels
 }

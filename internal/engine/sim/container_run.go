@@ -18,6 +18,7 @@ package sim
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strconv"
 	"strings"
@@ -60,7 +61,7 @@ func (e *Engine) startContainer(c *containerObject) error {
 	e.emitMounts(c, events.ActionMount)
 	argv := c.command()
 	if !executable(argv) {
-		err := errorf(http.StatusBadRequest, "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: exec: %q: executable file not found in $PATH: unknown", argv[0])
+		err := errorf(http.StatusBadRequest, "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: %s: unknown", notExecutable(argv[0]))
 		c.state.status, c.state.exitCode, c.state.failure = container.StateCreated, 127, err.Error()
 		e.disconnect(c)
 		return err
@@ -74,6 +75,14 @@ func (e *Engine) startContainer(c *containerObject) error {
 	c.log().begin()
 	c.proc.start(e.ctx)
 	return nil
+}
+
+// notExecutable is the runtime's word on a command that is not there.
+func notExecutable(name string) string {
+	if strings.Contains(name, "/") {
+		return fmt.Sprintf("exec: %q: stat %s: no such file or directory", name, name)
+	}
+	return fmt.Sprintf("exec: %q: executable file not found in $PATH", name)
 }
 
 // newPID gives out process ids as a busy machine would.

@@ -95,6 +95,9 @@ func New(opts Options) *Engine {
 	e.booted = e.clock.tick() - int64(24*time.Hour)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.populate()
+	if opts.Swarm != nil {
+		opts.Swarm.join(e)
+	}
 	return e
 }
 
@@ -114,6 +117,9 @@ func (e *Engine) Close() {
 	e.mu.Unlock()
 	for _, p := range all {
 		p.abandon()
+	}
+	if e.opts.Swarm != nil {
+		e.opts.Swarm.setAway(e, true, true)
 	}
 	e.group.Wait()
 }

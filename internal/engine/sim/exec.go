@@ -97,8 +97,10 @@ func (e *Engine) endExecs(c *containerObject) []*execution {
 	for _, x := range all {
 		if x.running {
 			e.endExec(x, 128+sigKill)
+			e.execs.end(x)
+		} else {
+			delete(e.execs.byID, x.id)
 		}
-		delete(e.execs.byID, x.id)
 	}
 	return all
 }
@@ -234,7 +236,7 @@ func (e *Engine) startExec(x *execution, size *[2]uint) error {
 		x.exitCode = &code
 		e.execs.end(x)
 		x.c.dropExec(x)
-		return fmt.Errorf("OCI runtime exec failed: exec failed: unable to start container process: exec: %q: executable file not found in $PATH: unknown", x.req.Cmd[0])
+		return fmt.Errorf("OCI runtime exec failed: exec failed: unable to start container process: %s: unknown", notExecutable(x.req.Cmd[0]))
 	}
 	x.running, x.pid = true, e.newPID()
 	x.view = &viewer{stdout: x.req.AttachStdout, stderr: x.req.AttachStderr, tty: x.req.Tty}

@@ -165,6 +165,9 @@ func (e *Engine) SetFault(f Fault) error {
 	}
 	e.faults.mu.Unlock()
 	e.net.setDown(f.Mode == Refuse)
+	if e.opts.Swarm != nil {
+		e.opts.Swarm.setAway(e, f.Mode == Refuse, false)
+	}
 	return nil
 }
 

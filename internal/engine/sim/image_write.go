@@ -24,6 +24,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -35,6 +36,9 @@ import (
 // importLimit bounds the tar of an imported image.
 const importLimit = 1 << 30
 
+// validReference is an image's name: host, path of lower case, tag.
+var validReference = regexp.MustCompile(`^(?:[a-zA-Z0-9.-]+(?::[0-9]+)?/)?[a-z0-9]+(?:[._/-]+[a-z0-9]+)*(?::[\w][\w.-]{0,127})?$`)
+
 // serveImageCreate imports an image. There is no registry to pull from.
 func (e *Engine) serveImageCreate(w http.ResponseWriter, r *request) error {
 	if r.query.Get("fromSrc") == "" {
@@ -42,6 +46,13 @@ func (e *Engine) serveImageCreate(w http.ResponseWriter, r *request) error {
 	}
 	if r.query.Get("fromSrc") != "-" {
 		return errorf(http.StatusInternalServerError, "not simulated: import from a URL")
+	}
+	name := r.query.Get("repo")
+	if tag := r.query.Get("tag"); name != "" && tag != "" {
+		name += ":" + tag
+	}
+	if name != "" && !validReference.MatchString(name) {
+		return errorf(http.StatusBadRequest, "invalid reference format")
 	}
 	config := &dockerspec.DockerOCIImageConfig{}
 	for _, change := range r.query["changes"] {
@@ -63,12 +74,8 @@ func (e *Engine) serveImageCreate(w http.ResponseWriter, r *request) error {
 		id: "sha256:" + derivedID("image", layer, at(now)), layer: "sha256:" + layer, created: now, size: size, comment: comment, config: config,
 	}
 	e.images = append(e.images, i)
-	if repo := r.query.Get("repo"); repo != "" {
-		tag := r.query.Get("tag")
-		if tag != "" {
-			repo += ":" + tag
-		}
-		e.tag(i, normalTag(repo))
+	if name != "" {
+		e.tag(i, normalTag(name))
 	}
 	e.emit(events.ImageEventType, events.ActionImport, i.id, nil, "name", i.id)
 	e.mu.Unlock()
@@ -151,11 +158,11 @@ func (e *Engine) serveImageTag(w http.ResponseWriter, r *request) error {
 		return notFound("image", normalTag(r.name))
 	}
 	name := r.query.Get("repo")
-	if name == "" {
-		return errorf(http.StatusBadRequest, "invalid reference format")
-	}
 	if t := r.query.Get("tag"); t != "" {
 		name += ":" + t
+	}
+	if !validReference.MatchString(name) {
+		return errorf(http.StatusBadRequest, "invalid reference format")
 	}
 	e.tag(i, normalTag(name))
 	w.WriteHeader(http.StatusCreated)

@@ -77,15 +77,16 @@ func (e *Engine) serveLogs(w http.ResponseWriter, r *request) error {
 	if !r.before("1.42") {
 		contentType = streamType(r, q.tty)
 	}
+	// Before the headers go: what is written once the client has them is new.
+	from := store.tail(q.tail)
 	out := newStream(w, contentType)
-	e.copyLog(r, store, q, out.write)
+	e.copyLog(r, store, q, from, out.write)
 	return nil
 }
 
-// copyLog sends the entries that q asks for, and with follow the later ones
-// until the container stops.
-func (e *Engine) copyLog(r *request, store *logStore, q logQuery, send func([]byte) error) {
-	next := store.tail(q.tail)
+// copyLog sends the entries from number next on that q asks for, and with follow
+// the later ones until the container stops.
+func (e *Engine) copyLog(r *request, store *logStore, q logQuery, next int, send func([]byte) error) {
 	// The first entry at or after since ends the looking at it, as json-file does.
 	begun := q.since == 0
 	for {

@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/moby/moby/api/types/container"
 )
@@ -122,7 +123,7 @@ func (l *logStore) add(now func() int64, stream byte, text []byte, eol bool) {
 	if eol {
 		l.restNano[stream] = 0
 	}
-	l.entries = append(l.entries, logEntry{nano: nano, stream: stream, eol: eol, text: bytes.Clone(text)})
+	l.entries = append(l.entries, logEntry{nano: nano, stream: stream, eol: eol, text: validText(text)})
 	l.size += len(text) + entryCost
 	gone := 0
 	for l.size > l.limit && gone < len(l.entries)-1 {
@@ -130,6 +131,15 @@ func (l *logStore) add(now func() int64, stream byte, text []byte, eol bool) {
 		gone++
 	}
 	l.entries, l.dropped = l.entries[gone:], l.dropped+gone
+}
+
+// validText copies text, with the mark for what is no UTF-8 in the place of each
+// byte that is none: the json-file driver keeps text.
+func validText(text []byte) []byte {
+	if utf8.Valid(text) {
+		return bytes.Clone(text)
+	}
+	return []byte(string([]rune(string(text))))
 }
 
 // begin and end mark a run of the container; end stores what has no line end.

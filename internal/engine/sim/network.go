@@ -179,7 +179,15 @@ func (e *Engine) predefinedNetworks() []*networkObject {
 	bridge := made("bridge", "bridge")
 	bridge.subnet = netip.MustParsePrefix("172.17.0.0/16")
 	bridge.options = bridgeOptions
-	return []*networkObject{made("none", "null"), made("host", "host"), bridge}
+	all := []*networkObject{made("none", "null"), made("host", "host"), bridge}
+	if e.opts.Swarm == nil {
+		return all
+	}
+	gateway, ingress := made("docker_gwbridge", "bridge"), made("ingress", "overlay")
+	gateway.subnet = netip.MustParsePrefix("172.18.0.0/16")
+	ingress.id, ingress.scope, ingress.ingress = swarmID("ingress", e.opts.Swarm.id), "swarm", true
+	ingress.subnet = netip.MustParsePrefix("10.0.0.0/24")
+	return append(all, gateway, ingress)
 }
 
 var bridgeOptions = map[string]string{

@@ -70,5 +70,19 @@ func init() {
 		on(post, "/networks/{name}/connect", (*Engine).serveNetworkConnect),
 		on(post, "/networks/{name}/disconnect", (*Engine).serveNetworkDisconnect),
 		on(remove, "/networks/{name}", (*Engine).serveNetworkRemove),
+
+		on(get, "/swarm", managed((*Swarm).inspect)),
+		on(get, "/services", managed((*Swarm).listServices)),
+		on(get, "/services/{name}", managed((*Swarm).inspectService)),
+		on(post, "/services/create", withBody((*Swarm).createService)),
+		on(post, "/services/{name}/update", withBody((*Swarm).updateService)),
+		on(remove, "/services/{name}", managed((*Swarm).removeService)),
+		on(get, "/tasks", managed((*Swarm).listTasks)),
+		on(get, "/tasks/{name}", managed((*Swarm).inspectTask)),
+		on(get, "/nodes", managed((*Swarm).listNodes)),
+		on(get, "/nodes/{name}", managed((*Swarm).inspectNode)),
+		on(post, "/nodes/{name}/update", withBody((*Swarm).updateNode)),
+		on(get, "/secrets", managed((*Swarm).none)),
+		on(get, "/configs", managed((*Swarm).none)),
 	}
 }

@@ -41,7 +41,11 @@ func (e *Engine) serveStats(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	streaming := r.query.Get("stream") == "" || r.flag("stream")
-	out := newStream(w, "application/json")
+	contentType := "application/json"
+	if streaming && r.before("1.42") {
+		contentType = "" // 20.10 names none for a stream
+	}
+	out := newStream(w, contentType)
 	var last *statsJSON
 	if !streaming && !r.flag("one-shot") {
 		// One sample needs the one before it, for its rates.
