@@ -62,6 +62,11 @@ type Prober interface {
 	Info(ctx context.Context) (Info, error)
 }
 
+// ListPatience is how much longer than Config.Timeout a List of everything may
+// take: an engine with tens of thousands of containers is as quick as any over a
+// ping, and takes many seconds over its list.
+const ListPatience = 30 * time.Second
+
 // Lister reads objects.
 type Lister interface {
 	// List returns the objects of one kind; containers include stopped ones,

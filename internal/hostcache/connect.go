@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/dockercontrol/dockercontrol/internal/engine"
@@ -144,11 +145,24 @@ func (s *session) readIdentity(ctx context.Context, known string, volatile bool)
 		return identity{}, err
 	}
 	info, volatile, err := s.readInfo(ctx, known, volatile)
+	if err == nil && known == "" && foreign(version) {
+		info, volatile, err = s.readInfo(ctx, info.ID, volatile)
+		var other *identityError
+		if errors.As(err, &other) {
+			err = nil // the ID of the third answer was that of the second: believe it
+		}
+	}
 	return identity{version: version, info: info, volatile: volatile}, err
 }
 
+// foreign reports whether an engine says that it is not Docker's: its ID is
+// looked at twice before it is believed the first time.
+func foreign(v engine.Version) bool {
+	return v.Platform.Name != "" && !strings.Contains(v.Platform.Name, "Docker")
+}
+
 func (s *session) readVersion(ctx context.Context) (engine.Version, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.jobs.timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return s.eng.Version(ctx)
 }
@@ -157,7 +171,7 @@ func (s *session) readVersion(ctx context.Context) (engine.Version, error) {
 // reads once more: an ID that differs from one answer to the next (volatile) is
 // none, and is left out. Otherwise the error is an *identityError.
 func (s *session) readInfo(ctx context.Context, known string, volatile bool) (engine.Info, bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, s.jobs.timeout)
+	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	info, err := s.eng.Info(ctx)
 	if err == nil && !volatile && known != "" && info.ID != known {
@@ -184,7 +198,7 @@ func (s *session) identified(got identity) {
 func (s *session) openEvents(ctx context.Context, since time.Time) (engine.EventStream, error) {
 	streamCtx, cancel := context.WithCancel(s.ctx)
 	stop := context.AfterFunc(ctx, cancel)
-	timer := time.AfterFunc(s.jobs.timeout, cancel)
+	timer := time.AfterFunc(s.timeout, cancel)
 	stream, err := s.eng.Events(streamCtx, engine.EventsOptions{Since: since})
 	inTime, wanted := timer.Stop(), stop()
 	if err == nil && inTime && wanted {

@@ -112,7 +112,7 @@ func TestConnectTimeouts(t *testing.T) {
 		hostcachetest.Ping:                    5 * time.Second,
 		hostcachetest.Info:                    5 * time.Second,
 		hostcachetest.Events:                  5 * time.Second,
-		hostcachetest.List(engine.Containers): 5 * time.Second,
+		hostcachetest.List(engine.Containers): 5*time.Second + engine.ListPatience,
 	} {
 		t.Run(call, func(t *testing.T) {
 			inBubble(t, func(b *bed) {
@@ -271,6 +271,32 @@ func TestEngineWithoutALastingID(t *testing.T) {
 			t.Errorf("connected %d times, want once", docker.Opens())
 		}
 	})
+}
+
+func TestForeignEngineIsAskedTwiceForItsID(t *testing.T) {
+	for name, lasts := range map[string]bool{"that lasts": true, "that does not": false} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(b *bed) {
+				docker := b.connector.Add(fakeEndpoint)
+				docker.SetVersion(func(v *engine.Version) { v.Platform.Name = "linux/amd64/debian-12" })
+				n := 0
+				docker.Hook(hostcachetest.Info, func() {
+					if n++; !lasts {
+						docker.SetInfo(func(i *engine.Info) { i.ID = time.Duration(n).String() })
+					}
+				})
+				b.cache.Set(host(web, fakeEndpoint))
+				b.settle()
+				b.wantPhase(web, PhaseConnected)
+				if id := b.state(web).Info.ID; lasts != (id != "") {
+					t.Errorf("the ID is %q", id)
+				}
+				b.taken()
+				b.pass(10 * time.Minute)
+				b.wantSilence()
+			})
+		})
+	}
 }
 
 func TestAPanicIsTheHostsOwnError(t *testing.T) {

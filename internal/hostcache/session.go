@@ -53,6 +53,8 @@ type session struct {
 	eng   engine.Engine
 	ctx   context.Context
 	end   context.CancelFunc
+	// timeout bounds a call that is no list; jobs allow for lists.
+	timeout time.Duration
 	// leave gives back the slot of the gate.
 	leave func()
 	is    identity
@@ -85,8 +87,8 @@ func newSession(ctx context.Context, a *accessor, host Host, epoch uint64, eng e
 		timeout = defaultCallTimeout
 	}
 	s := &session{
-		a: a, epoch: epoch, host: host, eng: eng, ctx: ctx, end: end, leave: leave,
-		jobs:  &jobs{ctx: ctx, log: a.log, timeout: timeout, maxRetry: host.Health.Interval, results: make(chan func() error)},
+		a: a, epoch: epoch, host: host, eng: eng, ctx: ctx, end: end, leave: leave, timeout: timeout,
+		jobs:  &jobs{ctx: ctx, log: a.log, timeout: timeout + engine.ListPatience, maxRetry: host.Health.Interval, results: make(chan func() error)},
 		inbox: newInbox(),
 		dirty: map[string]struct{}{},
 		gone:  map[string]struct{}{},

@@ -134,15 +134,19 @@ func Eventually(t testing.TB, deadline time.Duration, check func(ctx context.Con
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	var last error
 	for {
 		err := check(ctx)
 		if err == nil {
 			return
 		}
+		if last == nil || ctx.Err() == nil { // what the deadline itself cut says nothing
+			last = err
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			t.Fatalf("not within %s: %v", deadline, err)
+			t.Fatalf("not within %s: %v", deadline, last)
 		}
 	}
 }
