@@ -50,10 +50,12 @@ func (e *handshakeError) Unwrap() error { return e.error }
 
 // tlsConn finds out why an engine hung up. With TLS 1.3 an engine refuses a
 // client certificate after the handshake is over for the client: then a write
-// may fail with a broken pipe, while the alert that says why waits to be read.
+// fails with a broken pipe, or because the reader has closed the connection,
+// while the alert that says why waits to be read or was read already.
 type tlsConn struct {
 	*tls.Conn
 	answered atomic.Bool // something was read
+	alert    atomic.Pointer[error]
 }
 
 // alertWait bounds the wait for an alert of a connection that is already cut.
@@ -65,16 +67,22 @@ func (c *tlsConn) Read(p []byte) (int, error) {
 	if n > 0 {
 		c.answered.Store(true)
 	}
+	if isAlert(err) {
+		c.alert.Store(&err)
+	}
 	return n, err
 }
 
 // Write implements net.Conn.
 func (c *tlsConn) Write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
-	if err != nil && !c.answered.Load() && (errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET)) {
-		_ = c.Conn.SetReadDeadline(time.Now().Add(alertWait))
-		if _, readErr := c.Conn.Read(make([]byte, 1)); isAlert(readErr) {
-			err = readErr
+	if err != nil && !c.answered.Load() {
+		if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
+			_ = c.Conn.SetReadDeadline(time.Now().Add(alertWait))
+			_, _ = c.Read(make([]byte, 1))
+		}
+		if alert := c.alert.Load(); alert != nil {
+			err = *alert
 		}
 	}
 	return n, err
