@@ -235,52 +235,70 @@ func (e *Engine) serveKill(w http.ResponseWriter, r *request) error {
 }
 
 func (e *Engine) servePause(w http.ResponseWriter, r *request) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	c, err := e.containers.get(r.name)
-	switch {
-	case err != nil:
+	if err := e.setPaused(r.name, true); err != nil {
 		return err
-	case c.state.status == container.StatePaused:
-		return errorf(http.StatusConflict, "Container %s is already paused", c.id)
-	case c.state.status == container.StateRestarting:
-		return errorf(http.StatusConflict, "Container %s is restarting, wait until the container is running", c.id)
-	case !c.running():
-		return e.notRunning(c)
 	}
-	c.state.status = container.StatePaused
-	if c.proc != nil {
-		c.proc.freeze()
-	}
-	for _, x := range c.execs {
-		x.freeze()
-	}
-	e.emitContainer(c, events.ActionPause)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
 func (e *Engine) serveUnpause(w http.ResponseWriter, r *request) error {
+	if err := e.setPaused(r.name, false); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// setPaused freezes a container's processes, or lets them go on.
+func (e *Engine) setPaused(ref string, paused bool) error {
 	e.mu.Lock()
-	c, err := e.containers.get(r.name)
-	if err == nil && c.state.status != container.StatePaused {
-		err = errorf(http.StatusInternalServerError, "Container %s is not paused", c.id)
+	c, err := e.containers.get(ref)
+	if err == nil {
+		err = e.checkPause(c, paused)
 	}
 	if err != nil {
 		e.mu.Unlock()
 		return err
 	}
-	c.state.status = container.StateRunning
-	e.emitContainer(c, events.ActionUnPause)
-	p, execs := c.proc, append([]*execution(nil), c.execs...)
+	processes := []*process{c.proc}
+	for _, x := range c.execs {
+		processes = append(processes, x.proc)
+	}
+	if paused {
+		c.state.status = container.StatePaused
+		e.emitContainer(c, events.ActionPause)
+	} else {
+		c.state.status = container.StateRunning
+		e.emitContainer(c, events.ActionUnPause)
+	}
 	e.mu.Unlock()
-	if p != nil {
-		p.unfreeze()
+	for _, p := range processes {
+		switch {
+		case p == nil:
+		case paused:
+			p.freeze()
+		default:
+			p.unfreeze()
+		}
 	}
-	for _, x := range execs {
-		x.unfreeze()
+	return nil
+}
+
+// checkPause says why a container cannot be paused, or unpaused, now.
+func (e *Engine) checkPause(c *containerObject, paused bool) error {
+	switch is := c.state.status; {
+	case !paused && is != container.StatePaused:
+		return errorf(http.StatusInternalServerError, "Container %s is not paused", c.id)
+	case !paused:
+		return nil
+	case is == container.StatePaused:
+		return errorf(http.StatusConflict, "Container %s is already paused", c.id)
+	case is == container.StateRestarting:
+		return errorf(http.StatusConflict, "Container %s is restarting, wait until the container is running", c.id)
+	case !c.running():
+		return e.notRunning(c)
 	}
-	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 

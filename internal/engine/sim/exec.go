@@ -52,18 +52,6 @@ func (x *execution) kill() {
 	}
 }
 
-func (x *execution) freeze() {
-	if x.proc != nil {
-		x.proc.freeze()
-	}
-}
-
-func (x *execution) unfreeze() {
-	if x.proc != nil {
-		x.proc.unfreeze()
-	}
-}
-
 // execStore finds execs by id; ended ones go in the order of their ends.
 type execStore struct {
 	byID  map[string]*execution

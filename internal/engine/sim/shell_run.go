@@ -49,6 +49,7 @@ type shell struct {
 	loops             int
 	errexit           bool
 	sub               bool // a subshell leaves traps to its parent
+	trapping          bool
 	exitTrap          string
 	jobs              *sync.WaitGroup
 }
@@ -367,10 +368,12 @@ func (s *shell) redirect(all []redirect) (shell, bool) {
 
 // poll runs what the script trapped for the signals that have come.
 func (s *shell) poll() {
-	if s.sub {
+	if s.sub || s.trapping {
 		return
 	}
-	for {
+	s.trapping = true
+	defer func() { s.trapping = false }()
+	for s.p.gate() && !s.exiting {
 		s.p.mu.Lock()
 		if len(s.p.pending) == 0 {
 			s.p.mu.Unlock()
