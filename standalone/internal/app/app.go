@@ -23,6 +23,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -73,6 +74,8 @@ func Run(ctx context.Context, opts Options, manager Manager, manifests []fs.FS, 
 	if err := s.announce(out); err != nil {
 		return err
 	}
+	// A start leaves garbage (schemas, mostly) that a quiet process would keep for hours.
+	debug.FreeOSMemory()
 	<-ctx.Done()
 	return interrupted(ctx, context.Cause(ctx))
 }
@@ -92,7 +95,7 @@ func interrupted(ctx context.Context, err error) error {
 type standalone struct {
 	opts Options
 	dir  *dataDir
-	log  io.Writer
+	log  *processLog
 	fail func(error)
 
 	store *pki.Store
@@ -105,6 +108,7 @@ type standalone struct {
 func (s *standalone) start(ctx context.Context, manager Manager, manifests []fs.FS) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not started within %s", startTimeout))
 	defer cancel()
+	began := time.Now()
 	listener, err := listen("--api-address", s.opts.APIAddress)
 	if err != nil {
 		return err
@@ -113,12 +117,13 @@ func (s *standalone) start(ctx context.Context, manager Manager, manifests []fs.
 		return errors.Join(err, listener.Close())
 	}
 	plane, err := controlplane.Start(ctx, controlplane.Options{
-		EtcdDir: s.dir.file("etcd"), Listener: listener, Store: s.store, EtcdLog: s.log,
+		EtcdDir: s.dir.file("etcd"), Listener: listener, Store: s.store, EtcdLog: s.log.etcd(),
 	})
 	if err != nil {
 		return err
 	}
 	s.stops = append(s.stops, plane.Stop)
+	klog.InfoS("The API server is ready", "after", time.Since(began))
 	s.background(func(ctx context.Context) {
 		if err := plane.Wait(ctx); err != nil {
 			s.fail(err)
@@ -128,6 +133,7 @@ func (s *standalone) start(ctx context.Context, manager Manager, manifests []fs.
 	if err := bootstrap.Apply(ctx, plane.LoopbackConfig(), manifests...); err != nil {
 		return err
 	}
+	klog.InfoS("The manifests are applied", "after", time.Since(began))
 	if err := plane.StartControllers(); err != nil {
 		return err
 	}
@@ -139,6 +145,7 @@ func (s *standalone) start(ctx context.Context, manager Manager, manifests []fs.
 		return err
 	}
 	s.stops = append(s.stops, running.stop)
+	klog.InfoS("The manager is ready", "after", time.Since(began))
 	return nil
 }
 

@@ -170,6 +170,42 @@ func TestStopInTheMidstOfTheStart(t *testing.T) {
 	}
 }
 
+// Whatever etcd makes of broken data, the user is told, and the next start with the data back is as before.
+func TestBrokenData(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	run(t, dir).stop(t)
+	for pattern, want := range map[string]string{
+		"etcd/member/snap/db":   "etcd/member/snap/db", // etcd ends the process and names the file
+		"etcd/member/wal/*.wal": "its data looks broken",
+	} {
+		t.Run(pattern, func(t *testing.T) {
+			files, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil || len(files) != 1 {
+				t.Fatalf("%s is %q, %v, want one file", pattern, files, err)
+			}
+			whole, err := os.ReadFile(files[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(files[0], []byte(strings.Repeat("junk", 10000)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			c := launch(t, dir, nil)
+			if code := c.wait(t); code == 0 {
+				t.Error("exit status 0")
+			}
+			if !strings.Contains(c.stderr.String(), want) || strings.Contains(c.stdout.String(), "ready") {
+				t.Errorf("standard error %q, want %q in it; standard output %q", c.stderr, want, c.stdout)
+			}
+			if err := os.WriteFile(files[0], whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	run(t, dir).stop(t)
+}
+
 func TestManagerThatEnds(t *testing.T) {
 	t.Parallel()
 	c := launch(t, filepath.Join(t.TempDir(), "data"), []string{brokenVariable + "=1"})

@@ -47,13 +47,13 @@ const (
 // retries until it succeeds, mostly are not.
 type processLog struct {
 	io.Writer
-	userLevel zap.AtomicLevel // what the manager says on standard error
+	user      io.Writer       // standard error, the real one
+	userLevel zap.AtomicLevel // what the manager says there
 	restores  []func() error
 }
 
 func openLog(dir *dataDir, opts Options) (*processLog, error) {
-	l := &processLog{Writer: os.Stderr, userLevel: zap.NewAtomicLevelAt(zapcore.ErrorLevel)}
-	user := os.Stderr
+	l := &processLog{Writer: os.Stderr, user: os.Stderr, userLevel: zap.NewAtomicLevelAt(zapcore.ErrorLevel)}
 	if opts.LogFile != toStderr {
 		file := &lumberjack.Logger{Filename: opts.LogFile, MaxSize: logMegabytes, MaxBackups: logBackups}
 		if file.Filename == "" {
@@ -68,10 +68,10 @@ func openLog(dir *dataDir, opts Options) (*processLog, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("divert standard error: %w", err), l.close())
 		}
-		user = stderr
+		l.user = stderr
 		l.restores = append(l.restores, restore)
 	}
-	if err := l.configureKlog(user, opts.Verbosity); err != nil {
+	if err := l.configureKlog(opts.Verbosity); err != nil {
 		return nil, errors.Join(fmt.Errorf("configure the control plane's log: %w", err), l.close())
 	}
 	stdlog.SetOutput(l)
@@ -81,13 +81,23 @@ func openLog(dir *dataDir, opts Options) (*processLog, error) {
 		}
 		short := zap.NewDevelopmentEncoderConfig()
 		short.StacktraceKey = zapcore.OmitKey // the log has it
-		return zapcore.NewTee(core, zapcore.NewCore(zapcore.NewConsoleEncoder(short), zapcore.Lock(user), l.userLevel))
+		return zapcore.NewTee(core, zapcore.NewCore(zapcore.NewConsoleEncoder(short), zapcore.AddSync(l.user), l.userLevel))
 	}))))
 	return l, nil
 }
 
-// configureKlog has klog write each line once, and tell user why it ends the process when it does.
-func (l *processLog) configureKlog(user io.Writer, verbosity int) error {
+// etcd is a logger for etcd: warnings and worse, and to the user what it ends the process for, such as broken data.
+func (l *processLog) etcd() *zap.Logger {
+	encoder := zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig())
+	core := zapcore.NewCore(encoder, zapcore.AddSync(l), zapcore.WarnLevel)
+	if l.user != l.Writer {
+		core = zapcore.NewTee(core, zapcore.NewCore(encoder, zapcore.AddSync(l.user), zapcore.PanicLevel))
+	}
+	return zap.New(core)
+}
+
+// configureKlog has klog write each line once, and tell the user when it ends the process.
+func (l *processLog) configureKlog(verbosity int) error {
 	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(flags)
 	for name, value := range map[string]string{
@@ -101,8 +111,12 @@ func (l *processLog) configureKlog(user io.Writer, verbosity int) error {
 		}
 	}
 	klog.SetOutput(l)
+	if l.Writer == os.Stderr && verbosity == 0 {
+		// A terminal, or a container's log, that also has the manager's lines: there what goes well is not worth one.
+		klog.SetOutputBySeverity("INFO", io.Discard)
+	}
 	klog.OsExit = func(code int) {
-		fmt.Fprintln(user, "standalone: the control plane failed beyond repair; the end of the log says why") //nolint:errcheck // nobody left to tell
+		fmt.Fprintln(l.user, "standalone: the control plane failed beyond repair; the end of the log says why") //nolint:errcheck // nobody left to tell
 		os.Exit(code)
 	}
 	return nil

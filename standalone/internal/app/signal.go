@@ -23,12 +23,12 @@ import (
 	"syscall"
 )
 
-// UntilSignal is done at the first SIGINT or SIGTERM. A second one ends the process at once, also where it is process 1 of a
+// UntilSignal is done at the first SIGINT, SIGTERM or SIGHUP. A second one ends the process at once, also where it is process 1 of a
 // container, for which signals have no default action. Call it once, from main.
 func UntilSignal() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
 		<-signals
 		cancel()

@@ -154,8 +154,8 @@ func (a *applier) apply(ctx context.Context, mapper meta.RESTMapper, object *uns
 	return err
 }
 
-// waitServed waits until the CRD is established and every served version of it is in discovery, which is what kubectl
-// looks at.
+// waitServed waits until the CRD is established and every served version of it is in discovery and in the OpenAPI
+// document: kubectl looks at both.
 func (a *applier) waitServed(ctx context.Context, object *unstructured.Unstructured) error {
 	last := "it has no status yet"
 	err := wait.PollUntilContextCancel(ctx, poll, true, func(ctx context.Context) (bool, error) {
@@ -189,14 +189,24 @@ func (a *applier) notServed(crd *apiextensionsv1.CustomResourceDefinition) strin
 	if err != nil {
 		return err.Error()
 	}
+	documents, err := a.discovery.OpenAPIV3().Paths()
+	if err != nil {
+		return err.Error()
+	}
 	for _, version := range crd.Spec.Versions {
+		if !version.Served {
+			continue
+		}
 		groupVersion := crd.Spec.Group + "/" + version.Name
-		if version.Served && !slices.ContainsFunc(lists, func(list *metav1.APIResourceList) bool {
+		if !slices.ContainsFunc(lists, func(list *metav1.APIResourceList) bool {
 			return list.GroupVersion == groupVersion && slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool {
 				return r.Name == crd.Spec.Names.Plural
 			})
 		}) {
 			return groupVersion + " is not in discovery"
+		}
+		if documents["apis/"+groupVersion] == nil {
+			return groupVersion + " is not in the OpenAPI document"
 		}
 	}
 	return ""

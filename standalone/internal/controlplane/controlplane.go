@@ -20,10 +20,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"time"
 
+	"go.uber.org/zap"
 	"k8s.io/client-go/rest"
 
 	"github.com/dockercontrol/dockercontrol/standalone/internal/pki"
@@ -41,8 +41,8 @@ type Options struct {
 	Listener net.Listener
 	// Store has the certificates, ensured.
 	Store *pki.Store
-	// EtcdLog takes etcd's log lines.
-	EtcdLog io.Writer
+	// EtcdLog is etcd's. What it says at level Panic or Fatal are etcd's last words.
+	EtcdLog *zap.Logger
 }
 
 // ControlPlane is a running one.

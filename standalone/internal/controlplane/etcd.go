@@ -20,7 +20,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -29,7 +28,6 @@ import (
 
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
 )
 
 // etcdSocket is the name of the socket in etcd's directory.
@@ -42,9 +40,8 @@ type etcd struct {
 	dir      *os.File // held open while a path through its descriptor is in use; may be nil
 }
 
-// startEtcd starts etcd on dir, a directory of this process alone, and waits until it serves. Its log, warnings and
-// worse as JSON lines, goes to log.
-func startEtcd(ctx context.Context, dir string, log io.Writer) (*etcd, error) {
+// startEtcd starts etcd on dir, a directory of this process alone, and waits until it serves.
+func startEtcd(ctx context.Context, dir string, log *zap.Logger) (*etcd, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make etcd's directory: %w", err)
 	}
@@ -64,10 +61,9 @@ func startEtcd(ctx context.Context, dir string, log io.Writer) (*etcd, error) {
 	config.ListenPeerUrls = nil
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
 	config.EnableGRPCGateway = false
-	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(zapcore.NewCore(
-		zapcore.NewJSONEncoder(zap.NewProductionEncoderConfig()), zapcore.AddSync(log), zapcore.WarnLevel)))
+	config.ZapLoggerBuilder = embed.NewZapLoggerBuilder(log)
 
-	if e.server, err = embed.StartEtcd(config); err != nil {
+	if e.server, err = embedEtcd(config); err != nil {
 		return nil, errors.Join(fmt.Errorf("start etcd on %s: %w", dir, err), e.closeDir())
 	}
 	select {
@@ -80,6 +76,17 @@ func startEtcd(ctx context.Context, dir string, log io.Writer) (*etcd, error) {
 		err = ctx.Err()
 	}
 	return nil, errors.Join(fmt.Errorf("wait for etcd on %s: %w", dir, err), e.stop())
+}
+
+// embedEtcd starts etcd, which takes some kinds of broken data for a bug of its own. (For others it ends the process from
+// a goroutine of its own; then its logger has said which file it is about.)
+func embedEtcd(config *embed.Config) (server *embed.Etcd, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = fmt.Errorf("its data looks broken: put back a copy of the directory, or remove it to start with nothing (etcd said: %v)", cause)
+		}
+	}()
+	return embed.StartEtcd(config)
 }
 
 // stop ends etcd after the requests in flight, which etcd itself bounds to some seconds.
