@@ -43,8 +43,9 @@ type Options struct {
 
 	// LeaderElect makes one of several replicas the one that writes.
 	LeaderElect bool
-	// LeaderElectionNamespace holds the Lease.
-	LeaderElectionNamespace string
+	// Namespace is the manager's own: the leader's Lease and the Secret with the
+	// replicas' keys are in it.
+	Namespace string
 
 	// MetricsAddress serves /metrics; "0" serves none.
 	MetricsAddress string
@@ -70,13 +71,13 @@ type Options struct {
 // DefaultOptions are the flags' defaults.
 func DefaultOptions() Options {
 	return Options{
-		LeaderElect:             true,
-		LeaderElectionNamespace: "dockercontrol-system",
-		MetricsAddress:          ":8444",
-		MetricsSecure:           true,
-		HealthAddress:           ":8081",
-		ProxyAddress:            ":8443",
-		ShutdownTimeout:         20 * time.Second,
+		LeaderElect:     true,
+		Namespace:       "dockercontrol-system",
+		MetricsAddress:  ":8444",
+		MetricsSecure:   true,
+		HealthAddress:   ":8081",
+		ProxyAddress:    ":8443",
+		ShutdownTimeout: 20 * time.Second,
 	}
 }
 
@@ -92,8 +93,8 @@ func (o *Options) BindFlags(fs *pflag.FlagSet) {
 		"Let DockerHosts be on the manager's own loopback addresses.")
 	fs.BoolVar(&o.LeaderElect, "leader-elect", o.LeaderElect,
 		"Elect a leader among the replicas; only the leader writes statuses and Events.")
-	fs.StringVar(&o.LeaderElectionNamespace, "leader-election-namespace", o.LeaderElectionNamespace,
-		"Namespace of the leader's Lease.")
+	fs.StringVar(&o.Namespace, "namespace", o.Namespace,
+		"The manager's own namespace, which holds the leader's Lease and the replicas' keys.")
 	fs.StringVar(&o.MetricsAddress, "metrics-bind-address", o.MetricsAddress,
 		"Address of the metrics endpoint; 0 serves none.")
 	fs.BoolVar(&o.MetricsSecure, "metrics-secure", o.MetricsSecure,
@@ -130,8 +131,8 @@ func (o *Options) Validate() error {
 	if (o.ProxyCertFile == "") != (o.ProxyKeyFile == "") {
 		errs = append(errs, errors.New("--proxy-cert-file and --proxy-key-file go together: give both or neither"))
 	}
-	if o.LeaderElect && o.LeaderElectionNamespace == "" {
-		errs = append(errs, errors.New("--leader-election-namespace must be given where --leader-elect is"))
+	if o.Namespace == "" && (o.LeaderElect || o.AuditFile != "") {
+		errs = append(errs, errors.New("--namespace must be given: the leader's Lease and the replicas' keys are in it"))
 	}
 	if o.ShutdownTimeout <= 0 {
 		errs = append(errs, errors.New("--shutdown-timeout must be more than 0"))

@@ -23,6 +23,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/dockercontrol/dockercontrol/controllers"
@@ -41,6 +42,11 @@ func addAll(ctx context.Context, mgr ctrl.Manager, o Options) (closeAll func() e
 		}
 		return errors.Join(errs...)
 	}
+	_, closeAudit, err := newAudit(ctx, mgr, o)
+	if err != nil {
+		return closeAll, err
+	}
+	closers = append(closers, closeAudit)
 	hosts := hostcache.New(hostcache.Options{Connector: moby.Connector{}, Log: ctrl.Log.WithName("hostcache")})
 	unregister, err := registerMetrics(hosts)
 	if err != nil {
@@ -53,7 +59,7 @@ func addAll(ctx context.Context, mgr ctrl.Manager, o Options) (closeAll func() e
 	if err := addControllers(ctx, mgr, hosts, o); err != nil {
 		return closeAll, err
 	}
-	return closeAll, addHealthChecks(mgr)
+	return closeAll, addServers(mgr, o, map[string]healthz.Checker{"informers": informersSynced(mgr)})
 }
 
 func addControllers(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Cache, o Options) error {
