@@ -6,13 +6,15 @@
 #   hack/bench.sh --only host,events          some of host, fleet, events
 #   hack/bench.sh --quick                     small sizes: does it all still work?
 #   hack/bench.sh --hosts 200 --steady 30s    sizes of one's own; --help lists them
-#   hack/bench.sh --write docs/benchmarks.md  put the tables there
+#   hack/bench.sh --write docs/benchmarks.md  put the tables there, of all benchmarks at once
 #
 # KUBEBUILDER_ASSETS, where it is set, names the folder of the etcd and the kube-apiserver to measure with.
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
 
-only='Host|Fleet|Events'
+all='Host|Fleet|Events'
+only=$all
+write=
 flags=()
 while (($# > 0)); do
     case $1 in
@@ -22,7 +24,7 @@ while (($# > 0)); do
         ;;
     --quick) flags+=(--rounds 2 --long-rounds 0 --hosts 120 --containers 20 --steady 5s --events 150) ;;
     --write)
-        flags+=(--write "$(realpath "${2:?--write FILE}")") # a benchmark runs in the folder of its package
+        write=$(realpath "${2:?--write FILE}") # a benchmark runs in the folder of its package
         shift
         ;;
     --help)
@@ -34,6 +36,11 @@ while (($# > 0)); do
     esac
     shift
 done
+
+if [[ -n $write ]]; then
+    [[ $only == "$all" ]] || die "--write replaces the tables of all benchmarks: leave out --only"
+    flags+=(--write "$write")
+fi
 
 "$ROOT/hack/install-deps.sh" test
 make --no-print-directory manager enginesim
