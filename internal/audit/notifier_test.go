@@ -39,7 +39,7 @@ type eventList struct {
 	list []string
 }
 
-func (e *eventList) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
+func (e *eventList) Eventf(_, _ runtime.Object, eventType, reason, action, note string, args ...any) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.list = append(e.list, fmt.Sprintf("%s %s %s: %s", eventType, reason, action, fmt.Sprintf(note, args...)))

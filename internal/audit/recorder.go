@@ -46,6 +46,7 @@ func Multi(recorders ...Recorder) Recorder { return multi(recorders) }
 
 type multi []Recorder
 
+// Record tells each recorder.
 func (m multi) Record(ctx context.Context, r Record) (err error) {
 	defer func() { count(r.Outcome, err) }()
 	if r.Time.IsZero() {

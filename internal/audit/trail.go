@@ -31,9 +31,10 @@ import (
 )
 
 const (
-	// DefaultMaxSize and DefaultMaxFiles bound a trail at 1 GiB: about two million
-	// records of 500 bytes.
-	DefaultMaxSize  = 100 << 20
+	// DefaultMaxSize is when a file is rotated, in bytes. With DefaultMaxFiles it
+	// bounds a trail at 1 GB: about two million records of 500 bytes.
+	DefaultMaxSize = 100 << 20
+	// DefaultMaxFiles is how many files are kept.
 	DefaultMaxFiles = 10
 
 	// writeTimeout bounds how long a caller waits for its record, and how long Close

@@ -49,12 +49,12 @@ func TestVerifyFindsTampering(t *testing.T) {
 	write(t, other, 1)
 	forged := strings.SplitAfter(string(content(t, otherPath)), "\n")[1]
 
-	edit := func(i int, old, new string) func([]string) []string {
+	edit := func(i int, old, edited string) func([]string) []string {
 		return func(l []string) []string {
 			if !strings.Contains(l[i], old) {
 				t.Fatalf("line %d has no %q: %s", i, old, l[i])
 			}
-			l[i] = strings.Replace(l[i], old, new, 1)
+			l[i] = strings.Replace(l[i], old, edited, 1)
 			return l
 		}
 	}
@@ -99,7 +99,7 @@ func TestVerifyFindsTampering(t *testing.T) {
 		"an empty line":          {insert(3, "\n"), []string{"line 4: not a line"}},
 		"a line without end":     {insert(3, strings.Repeat("x", 2*maxLine)+"\n"), []string{"line 4: longer than a line", "ends with record 2", "is not here"}},
 		"everything removed":     {remove(0, 12), []string{"is not here", "is not here"}},
-		"from a thousand places": {func(l []string) []string { return slices.Repeat([]string{"x\n"}, 1000) }, append(slices.Repeat([]string{"not a line"}, maxProblems), "more than 100 problems")},
+		"from a thousand places": {func([]string) []string { return slices.Repeat([]string{"x\n"}, 1000) }, append(slices.Repeat([]string{"not a line"}, maxProblems), "more than 100 problems")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Verify(strings.NewReader(strings.Join(tc.tamper(slices.Clone(whole)), "")), [][]byte{testKey}, heads...)

@@ -139,13 +139,13 @@ func (s *Server) Addr() string {
 // once.
 func (s *Server) Start(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	config, watch, err := s.tlsConfig()
-	if err != nil {
-		return err
-	}
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.options.Address)
 	if err != nil {
 		return fmt.Errorf("the proxy cannot listen: %w", err)
+	}
+	config, watch, err := s.tlsConfig() // after what may fail: from here on watch must run
+	if err != nil {
+		return errors.Join(err, listener.Close())
 	}
 	s.addr.Store(listener.Addr().String())
 	close(s.listening)
@@ -153,7 +153,7 @@ func (s *Server) Start(ctx context.Context) error {
 
 	requests, cut := context.WithCancel(context.Background())
 	defer cut()
-	server := s.httpServer(config, requests)
+	server := s.httpServer(requests, config)
 
 	group.Go(func() error { return s.auth.Start(ctx) })
 	if watch != nil {
@@ -173,7 +173,7 @@ func (s *Server) Start(ctx context.Context) error {
 	return group.Wait()
 }
 
-func (s *Server) httpServer(config *tls.Config, requests context.Context) *http.Server {
+func (s *Server) httpServer(requests context.Context, config *tls.Config) *http.Server {
 	return &http.Server{
 		Handler:           s.handler,
 		TLSConfig:         config,

@@ -115,8 +115,14 @@ func client(t *testing.T, certs ...tls.Certificate) *http.Client {
 	}}
 }
 
-// do sends a request and returns the answer with its body.
-func (r *running) do(t *testing.T, c *http.Client, method, path string, headers ...string) (*http.Response, string) {
+// reply is an answer that was read to its end.
+type reply struct {
+	StatusCode, ProtoMajor int
+	Header                 http.Header
+}
+
+// do sends a request and returns the answer and its body.
+func (r *running) do(t *testing.T, c *http.Client, method, path string, headers ...string) (reply, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, "https://"+r.Addr()+path, nil)
 	if err != nil {
@@ -138,7 +144,7 @@ func (r *running) do(t *testing.T, c *http.Client, method, path string, headers 
 	if err != nil {
 		t.Fatalf("%s %s: %v", method, path, err)
 	}
-	return resp, string(body)
+	return reply{StatusCode: resp.StatusCode, ProtoMajor: resp.ProtoMajor, Header: resp.Header}, string(body)
 }
 
 // eventually waits for what happens in another goroutine.
@@ -266,12 +272,12 @@ func TestProtocols(t *testing.T) {
 	r := start(t)
 	resp, _ := r.do(t, client(t), "GET", "/healthz")
 	if resp.ProtoMajor != 2 {
-		t.Errorf("got %s, want HTTP/2", resp.Proto)
+		t.Errorf("got HTTP/%d, want HTTP/2", resp.ProtoMajor)
 	}
 	plain := client(t)
 	plain.Transport.(*http.Transport).ForceAttemptHTTP2 = false
 	if resp, _ := r.do(t, plain, "GET", "/healthz"); resp.ProtoMajor != 1 {
-		t.Errorf("got %s, want HTTP/1.1", resp.Proto)
+		t.Errorf("got HTTP/%d, want HTTP/1.1", resp.ProtoMajor)
 	}
 	for v, ok := range map[uint16]bool{tls.VersionTLS10: false, tls.VersionTLS11: false, tls.VersionTLS12: true, tls.VersionTLS13: true} {
 		conn, err := tls.Dial("tcp", r.Addr(), &tls.Config{InsecureSkipVerify: true, MinVersion: v, MaxVersion: v})
@@ -400,7 +406,8 @@ func TestNewServerRefuses(t *testing.T) {
 
 func TestStartSaysWhyItCannotListen(t *testing.T) {
 	r := start(t)
-	s, err := NewServer(Options{Address: r.Addr(), RESTConfig: r.api.restConfig(), Console: testPages})
+	certFile, keyFile := newTestCA(t, "CA").serverFiles(t, t.TempDir(), "server")
+	s, err := NewServer(Options{Address: r.Addr(), RESTConfig: r.api.restConfig(), Console: testPages, CertFile: certFile, KeyFile: keyFile})
 	if err != nil {
 		t.Fatal(err)
 	}

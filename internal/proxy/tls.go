@@ -88,6 +88,7 @@ type selfSigned struct {
 	current *tls.Certificate
 }
 
+// GetCertificate is for tls.Config.
 func (c *selfSigned) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -177,8 +177,10 @@ func (s *trustSource) requestHeaders() *authenticatorfactory.RequestHeaderConfig
 // caProvider is a CAContentProvider that asks for the bundle each time; nil is none.
 type caProvider func() dynamiccertificates.CAContentProvider
 
+// Name is for the authenticator's messages.
 func (c caProvider) Name() string { return trustConfigMap }
 
+// CurrentCABundleContent returns the bundle in PEM.
 func (c caProvider) CurrentCABundleContent() []byte {
 	if p := c(); p != nil {
 		return p.CurrentCABundleContent()
@@ -186,6 +188,7 @@ func (c caProvider) CurrentCABundleContent() []byte {
 	return nil
 }
 
+// VerifyOptions says how a certificate is verified; false: no certificate is.
 func (c caProvider) VerifyOptions() (x509.VerifyOptions, bool) {
 	if p := c(); p != nil {
 		return p.VerifyOptions()
@@ -193,4 +196,5 @@ func (c caProvider) VerifyOptions() (x509.VerifyOptions, bool) {
 	return x509.VerifyOptions{}, false
 }
 
+// AddListener does nothing: the bundle is asked for each time.
 func (c caProvider) AddListener(dynamiccertificates.Listener) {}
