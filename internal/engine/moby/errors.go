@@ -164,14 +164,28 @@ var conflicts = []string{
 	"update out of sequence", "not a swarm manager", "not part of a swarm", // swarm
 	"is not paused", "cannot resize a stopped container", // dockerd
 	"has active endpoints", "pre-defined network", // dockerd's networks
-	"state improper", "network is being used", // Podman
+	"state improper", "network is being used", "already in use", // Podman
+	"already exists", "default network", "does not support service", // Podman
+}
+
+// invalids are parts of the messages of Podman's 500s that say that a request is
+// malformed.
+var invalids = []string{
+	"invalid argument", "invalid signal", "invalid reference format", "no command or entrypoint",
+	"command that was not found",
+}
+
+func containsAny(message string, parts []string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(message, part) })
 }
 
 // classOfStatus also looks at the message, because engines file some wrongly.
 func classOfStatus(code int, message string) (engine.Class, engine.Cause) {
 	switch {
-	case slices.ContainsFunc(conflicts, func(part string) bool { return strings.Contains(message, part) }):
+	case containsAny(message, conflicts):
 		return engine.ClassConflict, ""
+	case code == http.StatusInternalServerError && containsAny(message, invalids):
+		return engine.ClassInvalid, ""
 	case code == http.StatusBadRequest && strings.Contains(message, "client version") &&
 		(strings.Contains(message, "is too new") || strings.Contains(message, "is too old")):
 		return engine.ClassServer, engine.CauseAPIVersion
