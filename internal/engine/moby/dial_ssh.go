@@ -134,8 +134,11 @@ func (p *sshPool) attempt(a *sshAttempt, deadline time.Time) {
 func (p *sshPool) connect(ctx context.Context) (*ssh.Client, error) {
 	address := p.d.endpoint.Address()
 	algorithms := p.creds.known.algorithms(address)
-	if len(p.creds.known.of(address)) == 0 || len(algorithms) == 0 {
+	switch {
+	case len(p.creds.known.of(address)) == 0:
 		return nil, &hostKeyError{reason: hostUnknown}
+	case len(algorithms) == 0:
+		return nil, &hostKeyError{reason: hostKeyUnsafe}
 	}
 	raw, err := p.d.dialTCP(ctx)
 	if err != nil {

@@ -195,6 +195,8 @@ func hostKeyFailure(ep engine.Endpoint, err *hostKeyError) error {
 	switch err.reason {
 	case hostUnknown:
 		text = "%s is not in known_hosts: add the line that ssh-keyscan prints for it, after checking the key"
+	case hostKeyUnsafe:
+		text = "known_hosts holds only keys of %s that are of an unsafe type: add an ed25519, ECDSA or RSA one, after checking it"
 	case hostKeyRevoked:
 		text = "the host key of %s is marked as revoked in known_hosts"
 	}

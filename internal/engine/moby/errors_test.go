@@ -77,6 +77,12 @@ func TestPingErrors(t *testing.T) {
 			cfg.Policy = engine.AddressPolicy{}
 			return cfg
 		}, engine.ClassForbidden, engine.CauseEndpointForbidden, "may not be dialled: loopback addresses"},
+		{"a name of a forbidden address", func(t *testing.T) engine.Config {
+			cfg := tcpServer(t, fakeEngine(nil))
+			cfg.Endpoint.Host = "localhost"
+			cfg.Policy = engine.AddressPolicy{}
+			return cfg
+		}, engine.ClassForbidden, engine.CauseEndpointForbidden, "may not be dialled: loopback addresses"},
 		{"outside the prefixes", func(t *testing.T) engine.Config {
 			cfg := tcpConfig(&net.TCPAddr{Port: 2375})
 			cfg.Endpoint.Host = "192.0.2.1"

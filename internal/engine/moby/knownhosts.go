@@ -53,6 +53,7 @@ const (
 	hostUnknown    hostKeyReason = "unknown"
 	hostKeyChanged hostKeyReason = "changed"
 	hostKeyRevoked hostKeyReason = "revoked"
+	hostKeyUnsafe  hostKeyReason = "unsafe" // known, but of a type that is not offered any more
 )
 
 // Error implements error.
