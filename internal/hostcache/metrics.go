@@ -37,13 +37,15 @@ var (
 		"Containers of the host by state (running, paused, stopped), as docker info counts them.", append(hostLabels[:2:2], "state"), nil)
 	descExpiry = prometheus.NewDesc("dockercontrol_host_certificate_expiry_timestamp_seconds",
 		"When the client certificate for the host expires.", hostLabels, nil)
+	descConnections = prometheus.NewDesc("dockercontrol_host_connections",
+		"Connections to the host that are open, idle ones and streams included.", hostLabels, nil)
 	descAge = prometheus.NewDesc("dockercontrol_inventory_age_seconds",
 		"How long ago the host's engine last confirmed the listing of its containers; 0 while it is current.", hostLabels, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (c *Cache) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{descUp, descProbe, descConnects, descContainers, descExpiry, descAge} {
+	for _, d := range []*prometheus.Desc{descUp, descProbe, descConnects, descContainers, descExpiry, descConnections, descAge} {
 		ch <- d
 	}
 }
@@ -75,6 +77,9 @@ func (a *accessor) collect(ch chan<- prometheus.Metric, now time.Time) {
 	if !s.Credentials.NotAfter.IsZero() {
 		emit(descExpiry, prometheus.GaugeValue, float64(s.Credentials.NotAfter.Unix()))
 	}
+	if n, ok := a.connections(); ok {
+		emit(descConnections, prometheus.GaugeValue, float64(n))
+	}
 	listed, observedAt := a.inv.age(engine.Containers)
 	if !listed {
 		return
@@ -83,4 +88,17 @@ func (a *accessor) collect(ch chan<- prometheus.Metric, now time.Time) {
 	emit(descContainers, prometheus.GaugeValue, float64(s.Counts.Running), "running")
 	emit(descContainers, prometheus.GaugeValue, float64(s.Counts.Paused), "paused")
 	emit(descContainers, prometheus.GaugeValue, float64(s.Counts.Stopped), "stopped")
+}
+
+// connections is how many connections a live engine has, where it counts them.
+func (a *accessor) connections() (int, bool) {
+	eng, err := a.liveEngine()
+	if err != nil {
+		return 0, false
+	}
+	counter, ok := eng.(interface{ Connections() int })
+	if !ok {
+		return 0, false
+	}
+	return counter.Connections(), true
 }
