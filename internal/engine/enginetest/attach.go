@@ -80,7 +80,14 @@ func (s *suite) testAttachLogs(t *testing.T) {
 	opts := all
 	opts.Logs = true
 	a := s.attach(t, id, opts)
-	if f, err := readFrame(a); err != nil || string(f.data) != "before\n" {
+	if s.differs(t, BrokenAttachLogs) {
+		if f, err := readFrame(a); err != nil || string(f.data) != "before" {
+			t.Errorf("first comes %q, %v", f.data, err)
+		}
+		if _, err := io.ReadFull(a, make([]byte, 1)); err != nil { // the newline
+			t.Fatal(err)
+		}
+	} else if f, err := readFrame(a); err != nil || string(f.data) != "before\n" {
 		t.Errorf("first comes %q, %v; want what was written before", f.data, err)
 	}
 	if _, err := io.WriteString(a, "now\n"); err != nil {

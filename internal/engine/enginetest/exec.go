@@ -218,7 +218,8 @@ func (s *suite) say(t *testing.T, x io.ReadWriteCloser, line, want string) {
 	}
 }
 
-// testExecTTYPaste pastes lines into a terminal, which echoes every one.
+// testExecTTYPaste pastes lines into a terminal. Each must arrive; of the echo the
+// kernel drops what does not fit its buffer.
 func (s *suite) testExecTTYPaste(t *testing.T, id string) {
 	req := withStdin(command("sh", "-c", "cat | wc -l"))
 	req.Tty = true
@@ -236,9 +237,6 @@ func (s *suite) testExecTTYPaste(t *testing.T, id string) {
 	}
 	if !strings.HasSuffix(strings.TrimSpace(out), fmt.Sprint(lines)) {
 		t.Errorf("the terminal counted %q; want %d", out[max(0, len(out)-20):], lines)
-	}
-	if n := strings.Count(out, "ppp\r\n"); n != lines {
-		t.Errorf("the terminal echoed %d lines of %d", n, lines)
 	}
 }
 
@@ -276,7 +274,7 @@ func (s *suite) testExecNoProgram(t *testing.T, id string) {
 	if code := (session{x, s, execID}).end(t); code != 126 && code != 127 {
 		t.Errorf("it ended with %d; want 126 or 127", code)
 	}
-	if !strings.Contains(out, "no such file") {
+	if s.differs(t, ExecErrorSilent) != (out == "") || out != "" && !strings.Contains(out, "no such file") {
 		t.Errorf("it says %q", out)
 	}
 }

@@ -154,18 +154,14 @@ func (s *suite) testLogTimes(t *testing.T) {
 			t.Errorf("line %d is %q of %v", i+1, l.text, l.at)
 		}
 	}
-	if s.differs(t, WholeSeconds) {
-		for _, l := range lines {
-			if l.at.Nanosecond() != 0 {
-				t.Errorf("and yet a line is of %v", l.at)
-			}
-		}
-		return
-	}
 	cut := func(since, until time.Time) string {
 		return s.text(t, id, engine.LogsOptions{Stdout: true, Tail: -1, Since: since, Until: until})
 	}
 	none, third := time.Time{}, lines[2].at
+	if s.differs(t, WholeSeconds) {
+		s.checkWholeSeconds(t, lines, cut)
+		return
+	}
 	for _, test := range []struct {
 		what, got, want string
 	}{
@@ -176,6 +172,30 @@ func (s *suite) testLogTimes(t *testing.T) {
 		{"since and until the third", cut(third, third), "3\n"},
 		{"since after the end", cut(lines[4].at.Add(1), none), ""},
 		{"since long ago", cut(time.Unix(1, 0), none), "1\n2\n3\n4\n5\n"},
+	} {
+		if test.got != test.want {
+			t.Errorf("%s the log is %q; want %q", test.what, test.got, test.want)
+		}
+	}
+}
+
+// checkWholeSeconds expects since and until to be good to the second, inclusive.
+func (s *suite) checkWholeSeconds(t *testing.T, lines []stamped, cut func(since, until time.Time) string) {
+	t.Helper()
+	for _, l := range lines {
+		if l.at.Nanosecond() != 0 {
+			t.Errorf("a line is of %v; want whole seconds", l.at)
+		}
+	}
+	const all = "1\n2\n3\n4\n5\n"
+	none, first, last := time.Time{}, lines[0].at, lines[4].at
+	for _, test := range []struct {
+		what, got, want string
+	}{
+		{"since the first", cut(first, none), all},
+		{"since a second after the end", cut(last.Add(time.Second), none), ""},
+		{"until a second after the end", cut(none, last.Add(time.Second)), all},
+		{"until a second before the first", cut(none, first.Add(-time.Second)), ""},
 	} {
 		if test.got != test.want {
 			t.Errorf("%s the log is %q; want %q", test.what, test.got, test.want)
@@ -264,6 +284,12 @@ func (s *suite) testLogLong(t *testing.T) {
 	frames := s.logs(t, id, engine.LogsOptions{Stdout: true, Tail: -1})
 	if got, want := joined(frames, stdout), strings.Repeat("0", 20480)+"\nshort\n"; got != want {
 		t.Fatalf("the log has %d bytes; want %d", len(got), len(want))
+	}
+	if s.differs(t, SmallParts) {
+		if len(frames[0].data) != 8192 {
+			t.Errorf("the first part has %d bytes; want 8192", len(frames[0].data))
+		}
+		return
 	}
 	opts := engine.LogsOptions{Stdout: true, Tail: -1, Timestamps: true}
 	lines := s.stamped(t, s.logs(t, id, opts), stdout)

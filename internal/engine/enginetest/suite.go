@@ -144,7 +144,16 @@ func (s *suite) remove(t testing.TB, id string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), limit)
 	defer cancel()
-	if err := s.e.ContainerRemove(ctx, id, true, true); err != nil && !engine.IsNotFound(err) {
+	var err error
+	for {
+		// A container that ends by itself just now makes Podman's remove fail.
+		err = s.e.ContainerRemove(ctx, id, true, true)
+		if !engine.IsConflict(err) {
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if err != nil && !engine.IsNotFound(err) {
 		t.Errorf("remove container %s: %v", id, err)
 	}
 }
