@@ -144,6 +144,7 @@ func (c *client) roundTrip(req *http.Request, out any) error {
 	if err != nil {
 		return err
 	}
+	defer func() { _ = resp.Body.Close() }()
 	defer drain(resp.Body)
 	if out == nil {
 		return nil
@@ -181,12 +182,9 @@ func (c *client) get(ctx context.Context, path string, query url.Values, out any
 	return c.call(ctx, http.MethodGet, path, query, nil, out)
 }
 
-// drain reads the little that may be left of a body, so that its connection can
-// be used again, and closes it.
-func drain(body io.ReadCloser) {
-	_, _ = io.CopyN(io.Discard, body, 4<<10)
-	_ = body.Close()
-}
+// drain reads the little that may be left of a body before it is closed, so that
+// its connection can be used again.
+func drain(body io.Reader) { _, _ = io.CopyN(io.Discard, body, 4<<10) }
 
 // checkID refuses what would change a URL's path, or is no id at all. Only names
 // of images hold slashes.

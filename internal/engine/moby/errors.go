@@ -34,8 +34,12 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 )
 
-// fail makes an Error whose raw error is err.
+// fail makes an Error whose raw error is err. Only a clean end is io.EOF to who
+// asks with errors.Is; of others that wrap it the text is kept.
 func fail(class engine.Class, cause engine.Cause, err error, format string, args ...any) *engine.Error {
+	if errors.Is(err, io.EOF) {
+		err = errors.New(err.Error())
+	}
 	return &engine.Error{Class: class, Cause: cause, Message: fmt.Sprintf(format, args...), Err: err}
 }
 

@@ -175,6 +175,9 @@ func wantError(t testing.TB, err error, class engine.Class, cause engine.Cause, 
 	if e.Class != class || e.Cause != cause {
 		t.Errorf("got class %q, cause %q, want %q, %q (%v; raw: %v)", e.Class, e.Cause, class, cause, e, e.Err)
 	}
+	if errors.Is(err, io.EOF) {
+		t.Errorf("the error %v would pass for a clean end", err)
+	}
 	if !strings.Contains(e.Message, part) {
 		t.Errorf("message %q does not contain %q", e.Message, part)
 	}

@@ -19,6 +19,7 @@ package moby
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -94,7 +95,7 @@ func (c *client) handOver(ctx context.Context, conn net.Conn, req *http.Request)
 	}
 	in := &meteredReader{r: conn, end: maxHeaderBytes}
 	r := bufio.NewReader(in)
-	resp, err := http.ReadResponse(r, req)
+	resp, err := http.ReadResponse(r, req) //nolint:bodyclose // the session takes the connection over; statusError closes the others
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +135,7 @@ func (s *session) Write(p []byte) (int, error) {
 }
 
 func (s *session) mapError(err error) error {
-	if err == nil || err == io.EOF {
+	if err == nil || errors.Is(err, io.EOF) {
 		return err
 	}
 	return s.c.callError(s.ctx, err, true)

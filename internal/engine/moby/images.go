@@ -19,6 +19,7 @@ package moby
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -52,7 +53,7 @@ func (c *client) ImageImport(ctx context.Context, ref string, tar io.Reader) err
 func (c *client) progressError(s jsonStream) error {
 	for {
 		raw, err := s.next()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {

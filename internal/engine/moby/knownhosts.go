@@ -19,7 +19,7 @@ package moby
 import (
 	"bytes"
 	"crypto/hmac"
-	"crypto/sha1" // the format's own hash of host names
+	"crypto/sha1" //nolint:gosec // the format's own hash of host names
 	"encoding/base64"
 	"net"
 	"slices"

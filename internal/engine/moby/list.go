@@ -126,6 +126,7 @@ func (c *client) listPage(ctx context.Context, kind engine.Kind, path string, qu
 	if err != nil {
 		return nil, c.swarmless(kind, err)
 	}
+	defer func() { _ = resp.Body.Close() }()
 	defer drain(resp.Body)
 	objects, err := parseList(kind, resp.Body, wanted)
 	if err == nil {

@@ -91,6 +91,7 @@ func (c *client) pingOnce(ctx context.Context, method string) (http.Header, stri
 	if err != nil {
 		return nil, "", err
 	}
+	defer func() { _ = resp.Body.Close() }()
 	defer drain(resp.Body)
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 100))
 	return resp.Header, strings.TrimSpace(string(text)), err

@@ -130,7 +130,7 @@ func (s jsonStream) next() ([]byte, error) {
 	raw, err := s.values.next()
 	var mapped *engine.Error
 	switch {
-	case err == nil || err == io.EOF || errors.As(err, &mapped):
+	case err == nil || errors.Is(err, io.EOF) || errors.As(err, &mapped):
 		return raw, err
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, fail(engine.ClassUnreachable, engine.CauseDialFailed, err, "the connection to %s broke before the answer was complete", s.name)
