@@ -135,10 +135,15 @@ func (s *session) Write(p []byte) (int, error) {
 }
 
 func (s *session) mapError(err error) error {
-	if err == nil || errors.Is(err, io.EOF) {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case !errors.Is(err, io.EOF):
+		return s.c.callError(s.ctx, err, true)
+	case s.ctx.Err() != nil: // the engine ended the session because we hung up
+		return s.c.callError(s.ctx, s.ctx.Err(), true)
 	}
-	return s.c.callError(s.ctx, err, true)
+	return err
 }
 
 // CloseWrite ends stdin and leaves output open.

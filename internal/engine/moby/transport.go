@@ -87,8 +87,13 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.left -= int64(n)
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = b.c.callError(b.req.Context(), err, true)
+	ctx := b.req.Context()
+	switch {
+	case err == nil:
+	case !errors.Is(err, io.EOF):
+		err = b.c.callError(ctx, err, true)
+	case ctx.Err() != nil: // the engine ended its answer because we hung up
+		err = b.c.callError(ctx, ctx.Err(), true)
 	}
 	return n, err
 }
