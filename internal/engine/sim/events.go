@@ -19,6 +19,7 @@ package sim
 import (
 	"encoding/json"
 	"maps"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -164,6 +165,9 @@ func (e *Engine) emit(kind events.Type, action events.Action, id string, attrs m
 // span is the since and until of a call, in nanoseconds; zero means open.
 type span struct{ since, until int64 }
 
+// maxSeconds is how far from 1970 nanoseconds reach, less a second.
+const maxSeconds = math.MaxInt64/int64(time.Second) - 1
+
 // timestamp reads seconds with an optional fraction of nanoseconds, or RFC 3339
 // where the call takes it.
 func timestamp(value string) (int64, error) {
@@ -175,6 +179,8 @@ func timestamp(value string) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
+	// What nanoseconds cannot hold is for ever.
+	sec = max(min(sec, maxSeconds), -maxSeconds)
 	if fraction == "" {
 		return sec * int64(time.Second), nil
 	}

@@ -114,7 +114,7 @@ func (s *shell) unwinding() bool {
 
 func (s *shell) list(l list) {
 	for i := range l {
-		if s.poll(); s.unwinding() || !s.p.gate() {
+		if s.unwinding() || !s.p.gate() {
 			return
 		}
 		st := &l[i]
@@ -126,6 +126,7 @@ func (s *shell) list(l list) {
 			continue
 		}
 		s.statement(st)
+		s.poll()
 	}
 }
 
@@ -205,7 +206,6 @@ func (s *shell) command(c *command) {
 	if len(c.redirects) > 0 {
 		redirected, ok := s.redirect(c.redirects)
 		if !ok {
-			s.status = 1
 			return
 		}
 		in, out, err := s.in, s.out, s.err
@@ -376,6 +376,10 @@ func (s *shell) poll() {
 	for s.p.gate() && !s.exiting {
 		s.p.mu.Lock()
 		if len(s.p.pending) == 0 {
+			select { // a wait must not be woken for what has been dealt with
+			case <-s.p.kick:
+			default:
+			}
 			s.p.mu.Unlock()
 			return
 		}
