@@ -35,16 +35,10 @@ import (
 )
 
 func TestHostBecomesReadyAndStaysSilent(t *testing.T) {
-	cluster := testenv.Start(t)
-	ns := cluster.Namespace(t)
-	mgr := cluster.StartManager(t, testenv.ManagerOptions(ns))
-	box := startSim(t, sim.Options{Name: "box", Containers: 5, Images: 2})
-	host := testenv.NewHost(ns, "box", box.endpoint())
-	cluster.Create(t, host)
-	cluster.WaitReady(t, host, "True/Connected", 5*time.Second)
+	c := connect(t, sim.Options{Name: "box", Containers: 5, Images: 2})
 
-	s := host.Status
-	if s.Engine.ID != box.ID() || s.Engine.Name != "box" || s.Engine.Version != "20.10.24" || s.Engine.APIVersion != "1.41" {
+	s := c.host.Status
+	if s.Engine.ID != c.box.ID() || s.Engine.Name != "box" || s.Engine.Version != "20.10.24" || s.Engine.APIVersion != "1.41" {
 		t.Errorf("engine = %+v", s.Engine)
 	}
 	if *s.Containers.Total != 5 || *s.Containers.Running != 5 || *s.Images != 2 {
@@ -53,35 +47,29 @@ func TestHostBecomesReadyAndStaysSilent(t *testing.T) {
 
 	// Several probes pass (the interval is 1 s), and nothing is written: the Event
 	// of the connection goes first, off the clock.
-	cluster.WaitEvents(t, host, "Normal Connected")
-	before, version := mgr.Writes(), host.ResourceVersion
+	c.WaitEvents(t, c.host, "Normal Connected")
+	before, version := c.mgr.Writes(), c.host.ResourceVersion
 	timer := time.NewTimer(3500 * time.Millisecond)
 	defer timer.Stop()
 	<-timer.C
-	if writes := mgr.Writes() - before; writes != 0 {
+	if writes := c.mgr.Writes() - before; writes != 0 {
 		t.Errorf("%d writes while nothing changed", writes)
 	}
-	cluster.WaitReady(t, host, "True/Connected", time.Second)
-	if host.ResourceVersion != version {
-		t.Errorf("the object changed from %s to %s while nothing happened", version, host.ResourceVersion)
+	c.WaitReady(t, c.host, "True/Connected", time.Second)
+	if c.host.ResourceVersion != version {
+		t.Errorf("the object changed from %s to %s while nothing happened", version, c.host.ResourceVersion)
 	}
 }
 
 func TestCountsFollowTheEngine(t *testing.T) {
-	cluster := testenv.Start(t)
-	ns := cluster.Namespace(t)
-	cluster.StartManager(t, testenv.ManagerOptions(ns))
-	box := startSim(t, sim.Options{Name: "box", Containers: 3})
-	host := testenv.NewHost(ns, "box", box.endpoint())
-	cluster.Create(t, host)
-	cluster.WaitReady(t, host, "True/Connected", 5*time.Second)
+	c := connect(t, sim.Options{Name: "box", Containers: 3})
 
-	list := box.call(t, http.MethodGet, "/containers/json", "")
+	list := c.box.call(t, http.MethodGet, "/containers/json", "")
 	id := strings.Split(strings.Split(list, `"Id":"`)[1], `"`)[0]
-	box.call(t, http.MethodPost, "/containers/"+id+"/kill", "")
-	cluster.WaitCounts(t, host, 2, 1, time.Second)
-	box.call(t, http.MethodDelete, "/containers/"+id, "")
-	cluster.WaitCounts(t, host, 2, 0, time.Second)
+	c.box.call(t, http.MethodPost, "/containers/"+id+"/kill", "")
+	c.WaitCounts(t, c.host, 2, 1, time.Second)
+	c.box.call(t, http.MethodDelete, "/containers/"+id, "")
+	c.WaitCounts(t, c.host, 2, 0, time.Second)
 }
 
 // call makes one request of the engine's API, past the manager.
@@ -91,63 +79,31 @@ func (h *simHost) call(t *testing.T, method, path, body string) string {
 }
 
 func TestLostAndFound(t *testing.T) {
-	cluster := testenv.Start(t)
-	ns := cluster.Namespace(t)
-	cluster.StartManager(t, testenv.ManagerOptions(ns))
-	box := startSim(t, sim.Options{Name: "box", Containers: 1})
-	host := testenv.NewHost(ns, "box", box.endpoint())
-	cluster.Create(t, host)
-	cluster.WaitReady(t, host, "True/Connected", 5*time.Second)
-	box.Close()
-	cluster.WaitReady(t, host, "False/DialFailed", 4*time.Second)
-	box.Engine = sim.New(sim.Options{Name: "box", Containers: 1})
-	box.listen(t)
-	cluster.WaitReady(t, host, "True/Connected", 4*time.Second)
-	cluster.WaitEvents(t, host, "Normal Connected", "Warning DialFailed", "Normal Connected")
+	c := connect(t, sim.Options{Name: "box", Containers: 1})
+	c.replace(t, sim.Options{Name: "box", Containers: 1})
+	c.WaitEvents(t, c.host, "Normal Connected", "Warning DialFailed", "Normal Connected")
 }
 
 func TestAnotherEngineIsReported(t *testing.T) {
-	cluster := testenv.Start(t)
-	ns := cluster.Namespace(t)
-	cluster.StartManager(t, testenv.ManagerOptions(ns))
-	box := startSim(t, sim.Options{Name: "box", Seed: "one"})
-	host := testenv.NewHost(ns, "box", box.endpoint())
-	cluster.Create(t, host)
-	cluster.WaitReady(t, host, "True/Connected", 5*time.Second)
-	box.Close()
-	cluster.WaitReady(t, host, "False/DialFailed", 4*time.Second)
-	box.Engine = sim.New(sim.Options{Name: "box", Seed: "two"})
-	box.listen(t)
-	cluster.WaitReady(t, host, "True/Connected", 4*time.Second)
-	cluster.WaitEvents(t, host, "Normal Connected", "Warning DialFailed", "Normal Connected", "Warning EngineReplaced")
+	c := connect(t, sim.Options{Name: "box", Seed: "one"})
+	c.replace(t, sim.Options{Name: "box", Seed: "two"})
+	c.WaitEvents(t, c.host, "Normal Connected", "Warning DialFailed", "Normal Connected", "Warning EngineReplaced")
 }
 
 func TestSuspend(t *testing.T) {
-	cluster := testenv.Start(t)
-	ns := cluster.Namespace(t)
-	cluster.StartManager(t, testenv.ManagerOptions(ns))
-	box := startSim(t, sim.Options{Name: "box"})
-	host := testenv.NewHost(ns, "box", box.endpoint())
-	cluster.Create(t, host)
-	cluster.WaitReady(t, host, "True/Connected", 5*time.Second)
-	testenv.Update(t, cluster, host, func(h *dcv1.DockerHost) { h.Spec.Suspend = ptr.To(true) })
-	cluster.WaitReady(t, host, "False/Suspended", 2*time.Second)
-	testenv.Update(t, cluster, host, func(h *dcv1.DockerHost) { h.Spec.Suspend = nil })
-	cluster.WaitReady(t, host, "True/Connected", 2*time.Second)
+	c := connect(t, sim.Options{Name: "box"})
+	testenv.Update(t, c.Cluster, c.host, func(h *dcv1.DockerHost) { h.Spec.Suspend = ptr.To(true) })
+	c.WaitReady(t, c.host, "False/Suspended", 2*time.Second)
+	testenv.Update(t, c.Cluster, c.host, func(h *dcv1.DockerHost) { h.Spec.Suspend = nil })
+	c.WaitReady(t, c.host, "True/Connected", 2*time.Second)
 }
 
 func TestSpecChangesThatTouchNoConnectionAreObserved(t *testing.T) {
-	cluster := testenv.Start(t)
-	ns := cluster.Namespace(t)
-	cluster.StartManager(t, testenv.ManagerOptions(ns))
-	box := startSim(t, sim.Options{Name: "box"})
-	host := testenv.NewHost(ns, "box", box.endpoint())
-	cluster.Create(t, host)
-	cluster.WaitReady(t, host, "True/Connected", 5*time.Second)
-	testenv.Update(t, cluster, host, func(h *dcv1.DockerHost) { h.Spec.HealthCheck.FailureThreshold = 9 })
-	cluster.WaitReady(t, host, "True/Connected", 2*time.Second)
-	if host.Status.ObservedGeneration != host.Generation {
-		t.Errorf("observedGeneration = %d, want %d", host.Status.ObservedGeneration, host.Generation)
+	c := connect(t, sim.Options{Name: "box"})
+	testenv.Update(t, c.Cluster, c.host, func(h *dcv1.DockerHost) { h.Spec.HealthCheck.FailureThreshold = 9 })
+	c.WaitReady(t, c.host, "True/Connected", 2*time.Second)
+	if c.host.Status.ObservedGeneration != c.host.Generation {
+		t.Errorf("observedGeneration = %d, want %d", c.host.Status.ObservedGeneration, c.host.Generation)
 	}
 }
 

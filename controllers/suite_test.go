@@ -21,7 +21,9 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
+	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/engine/sim"
 	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
@@ -62,3 +64,32 @@ func (h *simHost) listen(t *testing.T) {
 }
 
 func (h *simHost) endpoint() string { return "unix://" + h.socket }
+
+// connected is a manager with one connected host, which most tests begin with.
+type connected struct {
+	*testenv.Cluster
+	mgr  *testenv.Manager
+	box  *simHost
+	host *dcv1.DockerHost
+}
+
+func connect(t *testing.T, opts sim.Options) *connected {
+	t.Helper()
+	cluster := testenv.Start(t)
+	ns := cluster.Namespace(t)
+	c := &connected{Cluster: cluster, mgr: cluster.StartManager(t, testenv.ManagerOptions(ns)), box: startSim(t, opts)}
+	c.host = testenv.NewHost(ns, "box", c.box.endpoint())
+	cluster.Create(t, c.host)
+	cluster.WaitReady(t, c.host, "True/Connected", 5*time.Second)
+	return c
+}
+
+// replace puts another engine behind the host's socket.
+func (c *connected) replace(t *testing.T, opts sim.Options) {
+	t.Helper()
+	c.box.Close()
+	c.WaitReady(t, c.host, "False/DialFailed", 4*time.Second)
+	c.box.Engine = sim.New(opts)
+	c.box.listen(t)
+	c.WaitReady(t, c.host, "True/Connected", 4*time.Second)
+}
