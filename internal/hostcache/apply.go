@@ -149,7 +149,7 @@ func (s *session) makeJobs() {
 	s.reopen = &job{lane: stream, spacing: 0, maxFailures: maxListFailures, begin: s.beginReopen}
 	s.jobs.list = []*job{s.containers, s.reopen, s.place}
 	for _, kind := range []engine.Kind{engine.Images, engine.Networks, engine.Volumes} {
-		j := &job{lane: others, spacing: kindSpacing}
+		j := &job{lane: others, spacing: kindSpacing, maxRetry: maxKindRetry}
 		j.begin = func() work { return s.beginKind(kind, j) }
 		s.kinds[kind] = j
 		s.jobs.list = append(s.jobs.list, j)
@@ -214,6 +214,8 @@ func (s *session) beginKind(kind engine.Kind, j *job) work {
 			return nil
 		},
 		failed: func(err *engine.Error) {
+			// It may hang again, and must not keep the others waiting again.
+			j.lane = &lane{}
 			s.a.inv.setError(kind, err)
 			s.stale(kind, j)
 		},

@@ -318,23 +318,3 @@ func TestNothingListedAgainOnAQuietHost(t *testing.T) {
 		b.wantIDs(web, engine.Containers, "c1")
 	})
 }
-
-func TestTooManyObjects(t *testing.T) {
-	inv := newInventory(engine.LocalKinds)
-	many := make([]engine.Object, MaxObjects)
-	for i := range many {
-		many[i] = engine.Object{Kind: engine.Containers, ID: fmt.Sprintf("%06d", i)}
-	}
-	if err := inv.replace(engine.Containers, many, nil); err != nil {
-		t.Fatal(err)
-	}
-	if err := inv.replace(engine.Images, []engine.Object{{ID: "i1"}}, nil); engine.CauseOf(err) != engine.CauseEngineError {
-		t.Errorf("one more: %v", err)
-	}
-	if err := inv.replace(engine.Containers, many[:MaxObjects-1], nil); err != nil {
-		t.Errorf("one less: %v", err)
-	}
-	if err := inv.replace(engine.Images, []engine.Object{{ID: "i1"}}, nil); err != nil {
-		t.Errorf("one instead: %v", err)
-	}
-}

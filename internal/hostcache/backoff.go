@@ -34,11 +34,14 @@ const (
 	// that is refused costs next to nothing.
 	shortOutage  = 30 * time.Second
 	shortBackoff = time.Second
+	// maxBackoff bounds the pause where probes are rarer than that: a host should
+	// not stay lost for an hour because it is probed once an hour.
+	maxBackoff = time.Minute
 )
 
 // backoff is the pause between attempts to connect: exponential from minBackoff,
 // at most shortBackoff during a short outage, never more than the interval of
-// probes.
+// probes or maxBackoff.
 type backoff struct {
 	since time.Time // when the outage began
 	pause time.Duration
@@ -47,6 +50,7 @@ type backoff struct {
 // next returns the pause after an attempt to connect that failed with err, or
 // after the loss of a connection that had lasted for lived.
 func (b *backoff) next(lived time.Duration, now time.Time, interval time.Duration, err *engine.Error) time.Duration {
+	interval = min(interval, maxBackoff)
 	if b.since.IsZero() || lived >= interval {
 		*b = backoff{since: now}
 	}
@@ -70,7 +74,7 @@ func (b *backoff) next(lived time.Duration, now time.Time, interval time.Duratio
 // jitter shortens d by up to a fifth: hosts that were lost together are not
 // dialled together, and no bound is exceeded.
 func jitter(d time.Duration) time.Duration {
-	return d - time.Duration(rand.Int64N(int64(d)/5+1))
+	return d - time.Duration(rand.Int64N(int64(d)/5+1)) //nolint:gosec // it spreads load and guards nothing
 }
 
 // shownErrors keeps a status from swinging between two errors that a broken host

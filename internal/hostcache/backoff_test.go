@@ -38,6 +38,7 @@ func TestBackoff(t *testing.T) {
 		"brief interval":  {refused, 500 * time.Millisecond, []time.Duration{250 * time.Millisecond, 500 * time.Millisecond, 500 * time.Millisecond}},
 		"needs a human":   {denied, 10 * time.Second, []time.Duration{10 * time.Second, 10 * time.Second}},
 		"human, 1s probe": {denied, time.Second, []time.Duration{time.Second}},
+		"human, 1h probe": {denied, time.Hour, []time.Duration{maxBackoff, maxBackoff}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b backoff

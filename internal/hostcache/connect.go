@@ -226,6 +226,7 @@ type ownedStream struct {
 	cancel context.CancelFunc
 }
 
+// Close ends the stream and its context.
 func (o *ownedStream) Close() error {
 	defer o.cancel()
 	return o.EventStream.Close()

@@ -150,10 +150,19 @@ func TestConnectedWithoutSlowKinds(t *testing.T) {
 		if _, err := b.cache.List(web, engine.Volumes); engine.CauseOf(err) != engine.CauseTimeout {
 			t.Errorf("List of volumes: %v", err)
 		}
-		docker.Heal(hostcachetest.List(engine.Volumes))
-		b.pass(11 * time.Second)
-		b.wantIDs(web, engine.Volumes, "v1")
 		b.wantSilence()
+		b.pass(30 * time.Second) // its next attempt hangs as well
+		docker.SetInfo(func(i *engine.Info) { i.Images = 5 })
+		docker.Put(hostcachetest.Image("i2", "busybox:2"))
+		docker.Emit("image", "pull", "i2")
+		b.pass(time.Second)
+		b.wantIDs(web, engine.Images, "i1", "i2")
+		if got := b.state(web).Counts.Images; got != 5 {
+			t.Errorf("%d images are counted", got)
+		}
+		docker.Heal(hostcachetest.List(engine.Volumes))
+		b.pass(maxKindRetry)
+		b.wantIDs(web, engine.Volumes, "v1")
 	})
 }
 

@@ -151,9 +151,7 @@ func TestFeedOfAReplacedEngineHasAGap(t *testing.T) {
 }
 
 func TestFeedBounds(t *testing.T) {
-	event := func(i, size int) engine.Event {
-		return engine.Event{Raw: make([]byte, size)}
-	}
+	event := func(size int) engine.Event { return engine.Event{Raw: make([]byte, size)} }
 	read := func(f *feed, sub *feedSub) (events int, dropped uint64) {
 		for {
 			item, ok := f.read(sub)
@@ -174,11 +172,11 @@ func TestFeedBounds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFeed()
-			f.publish(event(0, test.size)) // nobody is there
+			f.publish(event(test.size)) // nobody is there
 			slow, quick := f.subscribe(), f.subscribe()
 			got := 0
-			for i := range test.n {
-				f.publish(event(i, test.size))
+			for range test.n {
+				f.publish(event(test.size))
 				n, dropped := read(f, quick)
 				if got += n; dropped > 0 {
 					t.Fatalf("a quick follower lost %d", dropped)

@@ -17,6 +17,7 @@ limitations under the License.
 package hostcache
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"sync"
@@ -51,6 +52,8 @@ type lane struct{ busy bool }
 type job struct {
 	lane    *lane
 	spacing time.Duration
+	// maxRetry bounds the pause after a failure; 0: what jobs says.
+	maxRetry time.Duration
 	// maxFailures in a row are the owner's failure; 0: the job is tried for ever.
 	maxFailures int
 	// begin runs in the owner's goroutine and returns what to do outside of it.
@@ -146,7 +149,7 @@ func (js *jobs) post(fn func() error) {
 func (js *jobs) finished(j *job, w work, err error) error {
 	j.lane.busy = false
 	if js.ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // the owner is ending, and the call with it
 	}
 	j.runs++
 	now := time.Now()
@@ -162,7 +165,7 @@ func (js *jobs) finished(j *job, w work, err error) error {
 	j.failures++
 	j.since, j.runSince = earliest(j.since, j.runSince), time.Time{}
 	j.pending = true
-	j.notBefore = now.Add(jitter(min(minBackoff<<min(j.failures-1, 10), js.maxRetry)))
+	j.notBefore = now.Add(jitter(min(minBackoff<<min(j.failures-1, 10), cmp.Or(j.maxRetry, js.maxRetry))))
 	if w.failed != nil {
 		w.failed(toError(err))
 	}

@@ -29,7 +29,7 @@ import (
 
 func TestMetrics(t *testing.T) {
 	inBubble(t, func(b *bed) {
-		b.connector.OnCheck(func(cfg engine.Config, _ time.Time) (engine.CredentialInfo, error) {
+		b.connector.OnCheck(func(_ engine.Config, _ time.Time) (engine.CredentialInfo, error) {
 			return engine.CredentialInfo{NotAfter: time.Unix(2_000_000_000, 0)}, nil
 		})
 		docker := b.connected(hostcachetest.Container("c1", "one", "running"), hostcachetest.Container("c2", "two", "created"))

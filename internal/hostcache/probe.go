@@ -61,7 +61,9 @@ func (p *probing) soon(now time.Time) {
 
 // spread returns some time within d, so that what began together for many hosts
 // does not recur together.
-func spread(d time.Duration) time.Duration { return 1 + time.Duration(rand.Int64N(int64(d))) }
+func spread(d time.Duration) time.Duration {
+	return 1 + time.Duration(rand.Int64N(int64(d))) //nolint:gosec // it spreads load and guards nothing
+}
 
 func (s *session) startProbe(now time.Time) {
 	s.probe.inFlight, s.probe.started = true, now

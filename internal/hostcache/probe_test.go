@@ -162,8 +162,8 @@ func TestStreamThatEndsIsReopened(t *testing.T) {
 				docker.Emit("container", "start", "c1")
 				b.pass(time.Second)
 				b.taken()
-				docker.EndStreams(end)
 				docker.Put(hostcachetest.Volume("v1")) // nobody tells of it
+				docker.EndStreams(end)
 				b.settle()
 				if docker.Streams() != 1 {
 					t.Fatalf("%d streams are open, want a new one", docker.Streams())

@@ -107,7 +107,7 @@ func TestReaderPacesAFlood(t *testing.T) {
 		}
 		stop := errors.New("stop")
 		r = newReader(&script{events: events, err: io.EOF}, newInbox(), newFeed(), lastEvent{}, time.Time{})
-		if err := r.run(func(time.Duration) error { return stop }); err != stop {
+		if err := r.run(func(time.Duration) error { return stop }); !errors.Is(err, stop) {
 			t.Errorf("an interrupted wait gives %v", err)
 		}
 	})

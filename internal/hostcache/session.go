@@ -39,6 +39,9 @@ const (
 	// kindSpacing is the same for images, volumes and networks, whose lists are
 	// whole and may be slow.
 	kindSpacing = 300 * time.Millisecond
+	// maxKindRetry is how rarely a kind that cannot be listed is tried: a volume
+	// plugin that hangs will for long.
+	maxKindRetry = time.Minute
 	// maxListFailures in a row of the containers' list, or of reopening the event
 	// stream, are as good as failed probes.
 	maxListFailures = 3

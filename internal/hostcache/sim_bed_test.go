@@ -97,7 +97,8 @@ func (f *fleet) host(n int) Host {
 func (f *fleet) changed(what string, limit time.Duration, ok func() bool) time.Duration {
 	f.Helper()
 	changes := make(chan struct{}, 1)
-	defer f.cache.Notify(func(Change) { nudge(changes) })()
+	cancel := f.cache.Notify(func(Change) { nudge(changes) })
+	defer cancel()
 	began := time.Now()
 	for tick := time.NewTicker(20 * time.Millisecond); ; {
 		if ok() {

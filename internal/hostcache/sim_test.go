@@ -116,7 +116,8 @@ func TestSimRestart(t *testing.T) {
 
 	// A cut of the connections alone changes nothing.
 	changes := make(chan Change, 100)
-	defer f.cache.Notify(func(ch Change) { changes <- ch })()
+	cancel := f.cache.Notify(func(ch Change) { changes <- ch })
+	defer cancel()
 	eng := f.engine(0)
 	f.engines[0].Cut()
 	f.changed("the event stream is open again", patience, func() bool {

@@ -212,7 +212,8 @@ func (sw *swarms) watch(ctx context.Context, a *accessor, kinds []engine.Kind) (
 		return events, nil
 	}
 	return func(yield func(WatchEvent) bool) {
-		defer sw.cache.FollowTasks(v.key)()
+		release := sw.cache.FollowTasks(v.key)
+		defer release()
 		events(yield)
 	}, nil
 }

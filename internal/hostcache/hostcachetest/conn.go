@@ -52,6 +52,7 @@ func (c *conn) call(ctx context.Context, name string) error {
 	return c.e.call(ctx, name)
 }
 
+// Ping answers with the state of the swarm, as engines from API 1.43 do.
 func (c *conn) Ping(ctx context.Context) (engine.Ping, error) {
 	began := time.Now()
 	err := c.call(ctx, Ping)
@@ -64,6 +65,7 @@ func (c *conn) Ping(ctx context.Context) (engine.Ping, error) {
 	}, err
 }
 
+// Version returns what SetVersion made it.
 func (c *conn) Version(ctx context.Context) (engine.Version, error) {
 	err := c.call(ctx, Version)
 	c.e.mu.Lock()
@@ -71,6 +73,7 @@ func (c *conn) Version(ctx context.Context) (engine.Version, error) {
 	return c.e.version, err
 }
 
+// Info returns what SetInfo made it, and the time.
 func (c *conn) Info(ctx context.Context) (engine.Info, error) {
 	err := c.call(ctx, Info)
 	c.e.mu.Lock()
@@ -80,6 +83,7 @@ func (c *conn) Info(ctx context.Context) (engine.Info, error) {
 	return info, err
 }
 
+// List returns the objects that are there, in no order.
 func (c *conn) List(ctx context.Context, kind engine.Kind, opts engine.ListOptions) ([]engine.Object, error) {
 	if err := c.call(ctx, List(kind)); err != nil {
 		return nil, err
@@ -87,6 +91,7 @@ func (c *conn) List(ctx context.Context, kind engine.Kind, opts engine.ListOptio
 	return c.e.list(kind, opts.IDs), nil
 }
 
+// Events opens a stream of what Emit and Send send.
 func (c *conn) Events(ctx context.Context, opts engine.EventsOptions) (engine.EventStream, error) {
 	if err := c.call(ctx, Events); err != nil {
 		return nil, err
@@ -106,6 +111,7 @@ func (c *conn) Events(ctx context.Context, opts engine.EventsOptions) (engine.Ev
 	return s, nil
 }
 
+// Close ends the streams and every call.
 func (c *conn) Close() error {
 	c.cancel()
 	c.e.mu.Lock()
