@@ -17,6 +17,7 @@ limitations under the License.
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -27,12 +28,12 @@ import (
 )
 
 // listen opens the listener of a flag's address.
-func listen(flag, address string) (net.Listener, error) {
+func listen(ctx context.Context, flag, address string) (net.Listener, error) {
 	ip, port, err := splitAddress(address)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
-	listener, err := net.Listen("tcp", net.JoinHostPort(ip.String(), port))
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(ip.String(), port))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return nil, fmt.Errorf("%s %s is taken by another process: stop that one, or choose another address", flag, address)
 	}
@@ -44,8 +45,8 @@ func listen(flag, address string) (net.Listener, error) {
 
 // reserve finds out early whether an address is free, and picks the port where it has port 0. The manager opens the
 // address itself, so another process may take it in between: then the manager fails with a message of its own.
-func reserve(flag, address string) (string, error) {
-	listener, err := listen(flag, address)
+func reserve(ctx context.Context, flag, address string) (string, error) {
+	listener, err := listen(ctx, flag, address)
 	if err != nil {
 		return "", err
 	}

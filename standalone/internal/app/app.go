@@ -109,11 +109,11 @@ func (s *standalone) start(ctx context.Context, manager Manager, manifests []fs.
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("not started within %s", startTimeout))
 	defer cancel()
 	began := time.Now()
-	listener, err := listen("--api-address", s.opts.APIAddress)
+	listener, err := listen(ctx, "--api-address", s.opts.APIAddress)
 	if err != nil {
 		return err
 	}
-	if err := s.prepare(listener.Addr(), manager); err != nil {
+	if err := s.prepare(ctx, listener.Addr(), manager); err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	plane, err := controlplane.Start(ctx, controlplane.Options{
@@ -150,7 +150,7 @@ func (s *standalone) start(ctx context.Context, manager Manager, manifests []fs.
 }
 
 // prepare makes the certificates and what is written for the user of them.
-func (s *standalone) prepare(listening net.Addr, manager Manager) error {
+func (s *standalone) prepare(ctx context.Context, listening net.Addr, manager Manager) error {
 	// The names that a Kubernetes API server has in a cluster, for clients that verify by those, and the first address
 	// of the Service range.
 	apiNames, err := servingNames(s.opts.APIAddress, append(slices.Clone(s.opts.ExtraNames), "kubernetes", "kubernetes.default",
@@ -180,7 +180,7 @@ func (s *standalone) prepare(listening net.Addr, manager Manager) error {
 	}
 	if s.opts.WithManager {
 		proxy := s.store.Proxy()
-		if s.place, err = manager.place(s.opts, proxy.Cert, proxy.Key); err != nil {
+		if s.place, err = manager.place(ctx, s.opts, proxy.Cert, proxy.Key); err != nil {
 			return err
 		}
 	}

@@ -113,7 +113,7 @@ func TestStartRefusals(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer taken.Close() //nolint:errcheck // a test's
+	defer taken.Close()
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -242,7 +242,7 @@ func TestRenewalWhileRunning(t *testing.T) {
 	eventually(t, time.Minute, func() error {
 		_, err := clientOf(t, old).CoreV1().Namespaces().Get(t.Context(), "default", metav1.GetOptions{})
 		if !apierrors.IsUnauthorized(err) {
-			return fmt.Errorf("the old client certificate gets %v", err)
+			return fmt.Errorf("the old client certificate gets %w", errors.Join(errors.New("answer"), err))
 		}
 		return nil
 	})

@@ -248,7 +248,7 @@ func (c *child) serving(t *testing.T) (serial string, notAfter time.Time) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer connection.Close() //nolint:errcheck // only looked at
+	defer connection.Close()
 	leaf := connection.ConnectionState().PeerCertificates[0]
 	return leaf.SerialNumber.String(), leaf.NotAfter
 }

@@ -57,7 +57,8 @@ func openDataDir(path string) (*dataDir, error) {
 	if d.lock, err = lock(filepath.Join(path, lockName)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(os.Chmod(path, 0o700), d.useForTemporaryFiles()); err != nil {
+	err = os.Chmod(path, 0o700) //nolint:gosec // a directory of the owner's alone
+	if err := errors.Join(err, d.useForTemporaryFiles()); err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the data directory %s: %w", path, err), d.close())
 	}
 	return d, nil
@@ -106,7 +107,7 @@ func lock(path string) (*os.File, error) {
 	}
 	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		holder, _ := io.ReadAll(io.LimitReader(file, 20)) //nolint:errcheck // it only makes the message better
+		holder, _ := io.ReadAll(io.LimitReader(file, 20)) // it only makes the message better
 		return nil, errors.Join(fmt.Errorf("the data directory %s is in use by another standalone (process %s): stop that one, or choose another --data-dir",
 			filepath.Dir(path), strings.TrimSpace(string(holder))), file.Close())
 	}

@@ -116,7 +116,7 @@ func (l *processLog) configureKlog(verbosity int) error {
 		klog.SetOutputBySeverity("INFO", io.Discard)
 	}
 	klog.OsExit = func(code int) {
-		fmt.Fprintln(l.user, "standalone: the control plane failed beyond repair; the end of the log says why") //nolint:errcheck // nobody left to tell
+		fmt.Fprintln(l.user, "standalone: the control plane failed beyond repair; the end of the log says why")
 		os.Exit(code)
 	}
 	return nil

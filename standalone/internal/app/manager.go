@@ -94,9 +94,9 @@ func (r *runningManager) waitReady(ctx context.Context, address string) error {
 		if err != nil {
 			return false, err
 		}
-		response, err := client.Do(request)
-		if err != nil {
-			last = err
+		response, failed := client.Do(request)
+		if failed != nil {
+			last = failed
 			return false, nil
 		}
 		last = fmt.Errorf("/readyz says %s", response.Status)
@@ -121,11 +121,11 @@ func (r *runningManager) stop() error {
 }
 
 // place resolves the manager's addresses.
-func (m Manager) place(opts Options, cert, key string) (Place, error) {
+func (m Manager) place(ctx context.Context, opts Options, cert, key string) (Place, error) {
 	at := Place{ProxyAddress: opts.ProxyAddress, ProxyCertFile: cert, ProxyKeyFile: key}
 	var err error
 	if at.ProxyAddress != NoAddress {
-		if at.ProxyAddress, err = reserve("--proxy-address", opts.ProxyAddress); err != nil {
+		if at.ProxyAddress, err = reserve(ctx, "--proxy-address", opts.ProxyAddress); err != nil {
 			return Place{}, err
 		}
 	}
@@ -133,6 +133,6 @@ func (m Manager) place(opts Options, cert, key string) (Place, error) {
 	if slices.Contains([]string{"", NoAddress}, health) {
 		health = "127.0.0.1:0"
 	}
-	at.HealthAddress, err = reserve("the health address", health)
+	at.HealthAddress, err = reserve(ctx, "the health address", health)
 	return at, err
 }

@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -119,10 +120,8 @@ func splitAddress(address string) (net.IP, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("%q is not host:port: %w", address, err)
 	}
-	if number, err := net.LookupPort("tcp", port); err != nil || port == "" {
-		return nil, "", fmt.Errorf("%q has the port %q, want 0 to 65535", address, port)
-	} else {
-		port = fmt.Sprint(number)
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return nil, "", fmt.Errorf("%q has the port %q, want a number from 0 to 65535", address, port)
 	}
 	switch host {
 	case "":

@@ -159,9 +159,9 @@ func (a *applier) apply(ctx context.Context, mapper meta.RESTMapper, object *uns
 func (a *applier) waitServed(ctx context.Context, object *unstructured.Unstructured) error {
 	last := "it has no status yet"
 	err := wait.PollUntilContextCancel(ctx, poll, true, func(ctx context.Context) (bool, error) {
-		current, err := a.dynamic.Resource(crds).Get(ctx, object.GetName(), metav1.GetOptions{})
-		if err != nil {
-			last = err.Error()
+		current, failed := a.dynamic.Resource(crds).Get(ctx, object.GetName(), metav1.GetOptions{})
+		if failed != nil {
+			last = failed.Error()
 			return false, nil
 		}
 		var crd apiextensionsv1.CustomResourceDefinition

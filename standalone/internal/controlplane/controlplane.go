@@ -62,7 +62,7 @@ func Start(ctx context.Context, opts Options) (*ControlPlane, error) {
 	}
 	api, err := startAPIServer(ctx, opts.Listener, opts.Store, etcd.endpoint)
 	if err != nil {
-		opts.Listener.Close() //nolint:errcheck // the API server may have closed it
+		opts.Listener.Close() // the API server may have done so
 		return nil, errors.Join(err, etcd.stop())
 	}
 	return &ControlPlane{store: opts.Store, etcd: etcd, api: api}, nil

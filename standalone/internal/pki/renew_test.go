@@ -96,7 +96,9 @@ func TestRunRetries(t *testing.T) {
 		t.Fatal(err)
 	}
 	made, failed := watched(t, s)
-	stepUntil(t, clock, time.Hour, failed)
+	if err := stepUntil(t, clock, time.Hour, failed); err == nil {
+		t.Error("Run reported a failure without an error")
+	}
 	if err := os.Rename(hidden, s.CA().Key); err != nil {
 		t.Fatal(err)
 	}

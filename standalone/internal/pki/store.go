@@ -84,7 +84,7 @@ func New(config Config) (*Store, error) {
 	if err := os.MkdirAll(config.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the certificate directory: %w", err)
 	}
-	if err := os.Chmod(config.Dir, 0o700); err != nil {
+	if err := os.Chmod(config.Dir, 0o700); err != nil { //nolint:gosec // a directory of the owner's alone
 		return nil, fmt.Errorf("make the certificate directory private: %w", err)
 	}
 	return &Store{config: config, clock: config.Clock}, nil
