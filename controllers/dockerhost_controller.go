@@ -46,6 +46,9 @@ const (
 	// connectingGrace is how long a first attempt may last before the status says
 	// so. Most take a few milliseconds, and saying so would double their writes.
 	connectingGrace = 500 * time.Millisecond
+	// conflictPause is how long the informer gets to see the version that was
+	// written meanwhile; it takes a few milliseconds.
+	conflictPause = 50 * time.Millisecond
 )
 
 // HostStates is the part of the host cache that tells what it knows.
@@ -106,6 +109,9 @@ func (r *DockerHostReconciler) save(ctx context.Context, host *dcv1.DockerHost, 
 		}
 	}
 	changed, err := status.Patch(ctx, r.Client, host, before)
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: conflictPause}, nil
+	}
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("writing the status: %w", err)
 	}

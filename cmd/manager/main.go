@@ -56,6 +56,7 @@ func run() error {
 		return err
 	}
 	ctrl.SetLogger(zap.New(zap.UseFlagOptions(&logging)))
+	manager.RouteStandardLog(ctrl.Log)
 	cfg, err := ctrl.GetConfig()
 	if err != nil {
 		return fmt.Errorf("finding a cluster: %w; give --kubeconfig, set KUBECONFIG, or run in a Pod", err)
