@@ -117,7 +117,7 @@ var podmanDiffers = map[Difference]string{
 	FailedStartForgotten: "a start that failed leaves the container as it was",
 	WholeSeconds:         "its service writes the times of log lines in RFC 3339 without fractions",
 	BinaryLogs:           "the k8s-file driver writes bytes, not JSON",
-	SmallParts:           "conmon reads a container's output 8 KiB at a time",
+	SmallParts:           "conmon reads a container's output 8 KiB at a time, or what there is",
 	StatsEndOnStop:       "there is no collector that outlives the process",
 	StatsNetworkName:     "its CNI and netavark counters are of the whole network namespace",
 	ExecErrorSilent:      "conmon reports the failure by its exit code alone",

@@ -22,7 +22,7 @@ const (
 	// BinaryLogs is an engine that keeps bytes that are no UTF-8 in its logs.
 	BinaryLogs Difference = "logs keep every byte"
 	// SmallParts is an engine that cuts long lines of a log into smaller parts.
-	SmallParts Difference = "long lines come in parts of 8 KiB"
+	SmallParts Difference = "long lines come in parts of 8 KiB or less"
 	// StatsEndOnStop is an engine whose statistics end when the container stops.
 	StatsEndOnStop Difference = "statistics end with the container's process"
 	// StatsNetworkName is an engine that does not call a network's counters by the

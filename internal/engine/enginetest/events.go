@@ -52,6 +52,14 @@ type feed struct {
 	es engine.EventStream
 }
 
+// live is a stream of what happens from now on. It asks for what was since now:
+// dockerd sends its header a moment before it subscribes, and what happens
+// between them is lost to a stream without since.
+func (s *suite) live(t *testing.T) feed {
+	t.Helper()
+	return s.feed(t, time.Now())
+}
+
 func (s *suite) feed(t *testing.T, since time.Time) feed {
 	t.Helper()
 	es, err := s.e.Events(s.context(t), engine.EventsOptions{Since: since})
@@ -167,7 +175,7 @@ func dieFirst(names []string) []string {
 }
 
 func (s *suite) testContainerEvents(t *testing.T) {
-	f := s.feed(t, time.Time{})
+	f := s.live(t)
 	from := time.Now().Add(-time.Second)
 	id := s.containerSteps(t)
 	got := f.until(of(events.ContainerEventType, id), is(events.ContainerEventType, id, s.gone()))
@@ -196,7 +204,7 @@ func (s *suite) testContainerEvents(t *testing.T) {
 // testEventsSince resumes at each event of a container's life: none may be lost,
 // none may come twice.
 func (s *suite) testEventsSince(t *testing.T) {
-	f := s.feed(t, time.Time{})
+	f := s.live(t)
 	id := s.containerSteps(t)
 	mine, last := of(events.ContainerEventType, id), is(events.ContainerEventType, id, s.gone())
 	all := f.until(mine, last)
@@ -226,7 +234,7 @@ func (s *suite) testEventsSince(t *testing.T) {
 
 func (s *suite) testExecEvents(t *testing.T) {
 	id := s.sleeper(t)
-	f := s.feed(t, time.Time{})
+	f := s.live(t)
 	if code := s.exec(t, id, container.ExecCreateRequest{Cmd: []string{"sh", "-c", "exit 4"}, AttachStdout: true}).code; code != 4 {
 		t.Errorf("the exec ended with %d", code)
 	}
@@ -251,7 +259,7 @@ func (s *suite) testExecEvents(t *testing.T) {
 
 func (s *suite) testOtherEvents(t *testing.T) {
 	ctx := s.context(t)
-	f := s.feed(t, time.Time{})
+	f := s.live(t)
 	ref := s.imageName()
 	image := s.importImage(t, ref)
 	s.must(t, "remove the image", s.e.ImageRemove(ctx, ref, false))
@@ -277,10 +285,18 @@ func (s *suite) testOtherEvents(t *testing.T) {
 		return slices.Contains(ids, e.Actor.ID) || slices.Contains(names, e.Actor.Attributes["name"])
 	}
 	var got []string
+	seen := 0
 	for _, e := range f.until(mine, func(e engine.Event) bool {
-		return mine(e) && e.Type == events.VolumeEventType && e.Action == s.gone()
+		if mine(e) {
+			seen++
+		}
+		return seen == len(want)
 	}) {
 		got = append(got, fmt.Sprintf("%s %s %s", e.Type, e.Action, e.Actor.ID))
+	}
+	if s.differs(t, OwnEvents) { // those of images come when they come
+		slices.Sort(got)
+		slices.Sort(want)
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("the events are\n%s; want\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -289,7 +305,7 @@ func (s *suite) testOtherEvents(t *testing.T) {
 
 func (s *suite) testServiceEvents(t *testing.T) {
 	ctx := s.context(t)
-	f := s.feed(t, time.Time{})
+	f := s.live(t)
 	spec := s.serviceSpec(s.name("svc"), 0, nil)
 	id := s.createService(t, spec)
 	o, ok := s.find(t, engine.Services, id)
@@ -315,7 +331,10 @@ func (s *suite) testEventsFromNow(t *testing.T) {
 	// Events on their way when the stream opens may still come: wait for this one.
 	s.feed(t, time.Now().Add(-limit)).until(of(events.ContainerEventType, old), is(events.ContainerEventType, old, events.ActionCreate))
 	f := s.feed(t, time.Time{})
-	next := s.create(t, box{cmd: []string{"true"}})
+	var next string
+	for range 3 { // the events of the first may be lost: see live
+		next = s.create(t, box{cmd: []string{"true"}})
+	}
 	got := f.until(func(engine.Event) bool { return true }, is(events.ContainerEventType, next, events.ActionCreate))
 	if i := slices.IndexFunc(got, of(events.ContainerEventType, old)); i >= 0 {
 		t.Errorf("an old event came: %s", got[i].Raw)

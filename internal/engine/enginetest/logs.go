@@ -286,8 +286,10 @@ func (s *suite) testLogLong(t *testing.T) {
 		t.Fatalf("the log has %d bytes; want %d", len(got), len(want))
 	}
 	if s.differs(t, SmallParts) {
-		if len(frames[0].data) != 8192 {
-			t.Errorf("the first part has %d bytes; want 8192", len(frames[0].data))
+		for _, f := range frames {
+			if len(f.data) > 8192 {
+				t.Errorf("a part has %d bytes; want 8192 at most", len(f.data))
+			}
 		}
 		return
 	}
