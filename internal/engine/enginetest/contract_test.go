@@ -44,6 +44,9 @@ func TestContract(t *testing.T) {
 		{"dockerd-ssh", dockerdSSH},
 		{"modern-unix", modernUnix},
 		{"podman", podman},
+		{"sim", simAlone},
+		{"sim-swarm", simSwarm},
+		{"sim-modern", simModern},
 	}
 	for _, f := range fixtures {
 		t.Run(f.name, func(t *testing.T) {
