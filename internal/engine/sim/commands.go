@@ -92,11 +92,19 @@ func (s *shell) inner() *shell {
 	return &c
 }
 
+// shellPrompt is busybox's for root.
+const shellPrompt = "/ # "
+
 func interact(s *shell) int {
 	c := s.inner()
+	if c.p.tty {
+		c.p.mu.Lock()
+		c.p.prompt = shellPrompt
+		c.p.mu.Unlock()
+	}
 	for !c.exiting && c.p.ctx.Err() == nil {
 		if c.p.tty {
-			fmt.Fprint(c.out, "/ # ")
+			fmt.Fprint(c.out, shellPrompt)
 		}
 		line, err := c.in.ReadString('\n')
 		if strings.TrimSpace(line) != "" {
@@ -119,7 +127,7 @@ func (s *shell) typed(line string) {
 	defer cancel()
 	if s.p.tty {
 		s.p.setJob(cancel)
-		defer s.p.setJob(func() {})
+		defer s.p.setJob(nil)
 	}
 	s.ctx = ctx
 	s.source("sh", line)
@@ -135,6 +143,10 @@ func (p *process) setJob(stop func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.jobStop = stop
+	if stop != nil && p.stopNext {
+		stop()
+	}
+	p.stopNext = false
 }
 
 func runApplet(s *shell, argv []string) int {

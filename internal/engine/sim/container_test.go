@@ -153,11 +153,14 @@ func TestRestartPolicy(t *testing.T) {
 	c.must(204, "POST", "/containers/re/start", nil)
 	var out struct {
 		RestartCount int
-		State        struct{ ExitCode int }
+		State        struct {
+			Status   string
+			ExitCode int
+		}
 	}
 	eventually(t, "two restarts", func() bool {
 		c.read("/containers/re/json", &out)
-		return out.RestartCount == 2 && c.state("re") == "exited"
+		return out.RestartCount == 2 && out.State.Status == "exited"
 	})
 	if out.State.ExitCode != 2 {
 		t.Errorf("it ended with %d", out.State.ExitCode)

@@ -26,6 +26,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -300,3 +301,5 @@ func (h *hijacked) until(s string) string {
 	}
 	return string(got)
 }
+
+func escape(s string) string { return url.QueryEscape(s) }

@@ -32,6 +32,7 @@ type pipe struct {
 	buf     []byte
 	ended   bool          // no more writes: the reader gets EOF when buf is empty
 	broken  bool          // no more reads: the writer gets io.ErrClosedPipe
+	waiting int           // readers that wait for more
 	changed chan struct{} // closed at each change, while somebody waits
 }
 
@@ -88,7 +89,10 @@ func (p *pipe) read(ctx context.Context, b []byte) (int, error) {
 		if p.ended || p.broken {
 			return 0, io.EOF
 		}
-		if err := p.wait(ctx); err != nil {
+		p.waiting++
+		err := p.wait(ctx)
+		p.waiting--
+		if err != nil {
 			return 0, err
 		}
 	}
@@ -99,6 +103,17 @@ func (p *pipe) read(ctx context.Context, b []byte) (int, error) {
 	}
 	p.wake()
 	return n, nil
+}
+
+// flush forgets what is in the pipe. It reports whether the reader will wait for
+// more: whether nothing has been taken that it has not dealt with.
+func (p *pipe) flush() (idle bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	idle = p.waiting > 0 || len(p.buf) > 0
+	p.buf = nil
+	p.wake()
+	return idle
 }
 
 // end closes the writing side.

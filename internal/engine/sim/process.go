@@ -65,7 +65,9 @@ type process struct {
 	traps    map[int]string
 	pending  []int
 	kick     chan struct{} // wakes a wait that signals interrupt; has room for one
-	jobStop  func()        // ends the foreground command of an interactive shell
+	prompt   string        // of an interactive shell: ^C ends its command, not it
+	jobStop  func()        // ends that command, while one runs
+	stopNext bool          // a ^C came between a command's line and its start
 }
 
 // start runs the process as a child of parent. It is called once.
@@ -160,10 +162,9 @@ func (p *process) signal(sig int) {
 	case p.ended, harmless(sig) && !trapped:
 		p.mu.Unlock()
 		return
-	case sig == sigInt && p.jobStop != nil:
-		stop := p.jobStop
+	case sig == sigInt && p.prompt != "":
 		p.mu.Unlock()
-		stop()
+		p.interrupt()
 		return
 	case trapped && sig != sigKill:
 		p.pending = append(p.pending, sig)
@@ -182,6 +183,22 @@ func (p *process) signal(sig int) {
 	p.cancel()
 	if p.idle() {
 		p.finish(128 + sig)
+	}
+}
+
+// interrupt is ^C at an interactive shell: it ends the command that runs, or
+// drops what was typed.
+func (p *process) interrupt() {
+	p.mu.Lock()
+	stop, prompt := p.jobStop, p.prompt
+	idle := stop == nil && p.in.flush()
+	p.stopNext = stop == nil && !idle
+	p.mu.Unlock()
+	switch {
+	case stop != nil:
+		stop()
+	case idle:
+		p.output(p.ctx, stdoutStream, []byte("\r\n"+prompt))
 	}
 }
 

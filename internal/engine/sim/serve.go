@@ -147,7 +147,7 @@ func (e *Engine) serve(l net.Listener, config *tls.Config) error {
 		if e.ctx.Err() != nil {
 			return nil
 		}
-		if !e.net.isDown() {
+		if !e.net.closedByFault(l) {
 			return err
 		}
 		if l, err = e.comeBack(addr); err != nil || l == nil {
@@ -156,10 +156,14 @@ func (e *Engine) serve(l net.Listener, config *tls.Config) error {
 	}
 }
 
-func (n *networking) isDown() bool {
+// closedByFault reports whether a listener was closed from here, and not by its
+// owner or an error of its own. It forgets the listener.
+func (n *networking) closedByFault(l net.Listener) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.down
+	_, tracked := n.listeners[l]
+	delete(n.listeners, l)
+	return !tracked
 }
 
 // comeBack waits for the end of the refusal and listens again; nil means that
@@ -203,6 +207,9 @@ var quiet = log.New(io.Discard, "", 0)
 // serveOnce serves l until it closes.
 func (e *Engine) serveOnce(l net.Listener, config *tls.Config) error {
 	if !e.net.track(l) {
+		if u, ok := l.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(false)
+		}
 		_ = l.Close()
 		return net.ErrClosed
 	}
