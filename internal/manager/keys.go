@@ -65,7 +65,7 @@ func sharedKey(ctx context.Context, c client.Client, namespace string) ([]byte, 
 	}
 	key := secret.Data[keyVersion]
 	if len(key) != keySize {
-		return nil, fmt.Errorf("Secret %s has no key %q of %d bytes: restore it, or delete it to have a new one made", name, keyVersion, keySize)
+		return nil, fmt.Errorf("the Secret %s has no key %q of %d bytes: restore it, or delete it to have a new one made", name, keyVersion, keySize)
 	}
 	return key, nil
 }
