@@ -47,7 +47,7 @@ type process struct {
 func (m *Machine) start(t testing.TB, name string, cmd *exec.Cmd) *process {
 	t.Helper()
 	p := &process{name: m.name + "/" + name, enter: cmd, done: make(chan struct{})}
-	p.log = filepath.Join(t.ArtifactDir(), fmt.Sprintf("%s-%s.log", m.name, name))
+	p.log = filepath.Join(t.ArtifactDir(), fmt.Sprintf("%s-%d-%s.log", m.name, m.slot.n, name))
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		t.Fatal(err)

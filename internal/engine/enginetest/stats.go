@@ -66,7 +66,7 @@ func (s *suite) testStatsBusy(t *testing.T) {
 	if !after.PreRead.Equal(before.Read) {
 		t.Errorf("the sample before is of %v, said to be of %v", before.Read, after.PreRead)
 	}
-	cpu := time.Duration(after.CPUStats.CPUUsage.TotalUsage - before.CPUStats.CPUUsage.TotalUsage) //nolint:gosec // a second's worth
+	cpu := time.Duration(after.CPUStats.CPUUsage.TotalUsage - before.CPUStats.CPUUsage.TotalUsage)
 	if cpu < gap/200 || cpu > gap*12/10 {
 		t.Errorf("an endless loop used %v of CPU in %v", cpu, gap)
 	}
