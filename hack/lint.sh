@@ -12,6 +12,6 @@ shellcheck hack/*.sh .ci/run || status=1
 
 for module in . standalone; do
     say "lint: Go module $module"
-    (cd "$module" && "$golangci_lint" run --config "$ROOT/.golangci.yml" ./...) || status=1
+    (cd "$module" && "$golangci_lint" run --allow-parallel-runners --config "$ROOT/.golangci.yml" ./...) || status=1
 done
 exit "$status"

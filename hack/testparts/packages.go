@@ -33,7 +33,10 @@ type testedPackage struct {
 
 // listPackages lists the packages of a module that have test files.
 func listPackages(ctx context.Context, root, module string) ([]testedPackage, error) {
-	dir := filepath.Join(root, module)
+	dir, err := filepath.Abs(filepath.Join(root, module))
+	if err != nil {
+		return nil, err
+	}
 	const format = `{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}	{{.Dir}}{{end}}`
 	cmd := exec.CommandContext(ctx, "go", "list", "-e", "-f", format, "./...")
 	cmd.Dir = dir
