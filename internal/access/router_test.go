@@ -195,7 +195,7 @@ func FuzzQuery(f *testing.F) {
 		if err != nil {
 			return
 		}
-		upstream := httptest.NewRequest("POST", "/images/create?"+request.Query, nil)
+		upstream := httptest.NewRequest(http.MethodPost, "/images/create?"+request.Query, nil)
 		if err := upstream.ParseForm(); err != nil {
 			t.Fatalf("the engine cannot read %q: %v", request.Query, err)
 		}
