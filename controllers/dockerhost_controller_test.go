@@ -84,7 +84,9 @@ func TestEngineClockJumps(t *testing.T) {
 	c := connect(t, sim.Options{Name: "box", Containers: 5})
 	running, stopped := int32(5), int32(0)
 	for _, skew := range []time.Duration{-time.Hour, time.Hour, 0} {
-		c.box.SetFault(sim.Fault{Skew: sim.Duration(skew)})
+		if err := c.box.SetFault(sim.Fault{Skew: sim.Duration(skew)}); err != nil {
+			t.Fatal(err)
+		}
 		c.box.Cut()
 		if _, _, err := c.box.Do("kill", fmt.Sprintf("c%d", stopped), "", nil); err != nil {
 			t.Fatal(err)
