@@ -138,7 +138,11 @@ go_build "$ROOT/standalone" "$ROOT/bin/standalone" ./cmd/standalone -ldflags='-s
 kubectl=$(command -v kubectl || "$ROOT/hack/tool.sh" kubectl)
 
 start_standalone
+known=$("$kubectl" get dockerhost local --namespace default --ignore-not-found --output=name)
 apply_host
+if [[ -n $known ]]; then
+    sleep 3 # the Ready that is stored may be the last run's; a refused connection takes 2 s to show
+fi
 if ! "$kubectl" wait --namespace default --for=condition=Ready --timeout=60s dockerhost/local >/dev/null 2>&1; then
     "$kubectl" get dockerhost local --namespace default --output wide >&2 || true
     "$kubectl" get dockerhost local --namespace default >&2 \

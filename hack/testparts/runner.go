@@ -28,6 +28,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -99,7 +100,7 @@ func (r *runner) runCommand(ctx context.Context, p part, log io.Writer, o *outco
 	if p.sets != "" {
 		cmd.Stdout = &answer
 	}
-	if err := cmd.Run(); err != nil {
+	if err := runGroup(cmd); err != nil {
 		o.err = fmt.Errorf("%s: %w", strings.Join(p.command, " "), err)
 		o.failed = append(o.failed, testID{name: strings.Join(p.command, " ")})
 		return
@@ -111,12 +112,24 @@ func (r *runner) runCommand(ctx context.Context, p part, log io.Writer, o *outco
 }
 
 // command prepares a command that is interrupted, not killed, when ctx ends: tests put daemons away then.
+// It has a process group of its own, which gets the signal: "go test" would not pass it on to the tests.
 func (r *runner) command(ctx context.Context, args []string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = r.root
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGINT) }
 	cmd.WaitDelay = killDelay
 	return cmd
+}
+
+// runGroup runs a command of r.command, and ends what is left of its process group: nothing outlives its
+// part, nor what had to be killed because it did not heed the interrupt.
+func runGroup(cmd *exec.Cmd) error {
+	err := cmd.Run()
+	if cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // there is mostly nobody left
+	}
+	return err
 }
 
 // runTests runs "go test" over the part's packages.
@@ -147,7 +160,7 @@ func (r *runner) runTests(ctx context.Context, p part, log io.Writer, o *outcome
 	results := newResults()
 	var reading sync.WaitGroup
 	reading.Go(func() { r.follow(events, log, results) })
-	err = cmd.Run()
+	err = runGroup(cmd)
 	writer.Close() // never fails
 	reading.Wait()
 

@@ -17,6 +17,7 @@ limitations under the License.
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,8 +44,9 @@ func TestRunTests(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	t.Chdir(root) // "make test" runs in the root, too
 	var out strings.Builder
-	r := &runner{root: root, logs: logs, out: &out}
+	r := &runner{root: ".", logs: logs, out: &out}
 
 	o := r.runPart(t.Context(), part{name: "unit", tests: &goTests{}})
 
@@ -91,4 +93,30 @@ func TestRunTestsWithoutAny(t *testing.T) {
 	if o := r.runPart(t.Context(), part{name: "unit", tests: &goTests{}}); o.err == nil {
 		t.Errorf("a part without a test passed:\n%s", &out)
 	}
+}
+
+// TestInterruptReachesGrandchildren interrupts a part whose command waits for a child, as "go test" does
+// for the tests.
+func TestInterruptReachesGrandchildren(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	out := &firstWrite{done: cancel}
+	r := &runner{root: t.TempDir(), logs: t.TempDir(), out: out}
+	const script = `trap : INT; sh -c 'trap "exit 7" INT; echo started; while :; do sleep 0.05; done'; echo "the child ended with $?"`
+
+	o := r.runPart(ctx, part{name: "waits", command: []string{"sh", "-c", script}, checks: 1})
+
+	if o.took > killDelay/2 || !strings.Contains(out.String(), "the child ended with 7") {
+		t.Errorf("the part ended after %v with %v:\n%s", o.took, o.err, out)
+	}
+}
+
+// firstWrite calls done at the first write.
+type firstWrite struct {
+	strings.Builder
+	done func()
+}
+
+func (w *firstWrite) Write(p []byte) (int, error) {
+	w.done()
+	return w.Builder.Write(p)
 }

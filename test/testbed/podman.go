@@ -55,7 +55,7 @@ func (p *Podman) ImportBusybox(t testing.TB, ref string) {
 }
 
 // configure keeps everything in the machine's slot and asks for nothing that only
-// a machine with systemd has.
+// a machine with systemd has. runc and iptables are there for dockerd anyway.
 func (p *Podman) configure(t testing.TB) {
 	t.Helper()
 	m := p.machine
@@ -63,11 +63,13 @@ func (p *Podman) configure(t testing.TB) {
 log_driver = "k8s-file"
 default_ulimits = ["nofile=16384:16384", "nproc=16384:16384"]
 [engine]
+runtime = "runc"
 cgroup_manager = "cgroupfs"
 events_logger = "file"
 tmp_dir = %q
 volume_path = %q
 [network]
+firewall_driver = "iptables"
 network_config_dir = %q
 `, m.makeDir(t, "tmp"), m.path("volumes"), m.makeDir(t, "networks")))
 	writeFile(t, m.path("storage.conf"), fmt.Appendf(nil, `[storage]

@@ -84,8 +84,9 @@ func (s *suite) testAttachLogs(t *testing.T) {
 		if f, err := readFrame(a); err != nil || string(f.data) != "before" {
 			t.Errorf("first comes %q, %v", f.data, err)
 		}
-		if _, err := io.ReadFull(a, make([]byte, 1)); err != nil { // the newline
-			t.Fatal(err)
+		b := make([]byte, 1)
+		if _, err := io.ReadFull(a, b); err != nil || b[0] != '\n' {
+			t.Fatalf("then comes %q, %v; want the newline", b, err)
 		}
 	} else if f, err := readFrame(a); err != nil || string(f.data) != "before\n" {
 		t.Errorf("first comes %q, %v; want what was written before", f.data, err)

@@ -103,27 +103,3 @@ func modernUnix(t *testing.T) Fixture {
 	d.ImportBusybox(t, image)
 	return Fixture{Open: opener(t, d.Endpoint(), nil), Image: image, Swarm: true}
 }
-
-func podman(t *testing.T) Fixture {
-	p := testbed.StartPodman(t)
-	p.ImportBusybox(t, image)
-	return Fixture{Open: opener(t, p.Endpoint(), nil), Image: image, Differs: podmanDiffers}
-}
-
-// podmanDiffers are the differences of Podman 4.3's service.
-var podmanDiffers = map[Difference]string{
-	NewID:                "Podman has no daemon that could have an ID; /info makes one up at each call",
-	NoOSType:             "its ping has no Ostype header",
-	CreatedUncounted:     "it has more states than Docker, and counts exited containers only as stopped",
-	OwnEvents:            "they are libpod's events with their names and ids; networks send none",
-	RoundedSince:         "it reads the seconds into a float64, 240 ns apart today",
-	FailedStartForgotten: "a start that failed leaves the container as it was",
-	WholeSeconds:         "its service writes the times of log lines in RFC 3339 without fractions",
-	BinaryLogs:           "the k8s-file driver writes bytes, not JSON",
-	SmallParts:           "conmon reads a container's output 8 KiB at a time, or what there is",
-	StatsEndOnStop:       "there is no collector that outlives the process",
-	StatsNetworkName:     "its CNI and netavark counters are of the whole network namespace",
-	ExecErrorSilent:      "conmon reports the failure by its exit code alone",
-	BrokenAttachLogs:     "it adds a newline to each line after it has counted the bytes",
-	RemovesUsedNetwork:   "it looks for users of the network by name only",
-}

@@ -26,7 +26,8 @@ const (
 	// neither running, paused nor stopped.
 	CreatedUncounted Difference = "created containers are not counted as stopped"
 	// OwnEvents is an engine with other actions in its events, other ids of images
-	// and volumes, and no events of networks.
+	// and volumes, and events of images that come late. Of networks some versions
+	// send none.
 	OwnEvents Difference = "events have actions and ids of their own"
 	// RoundedSince is an engine that reads the time in /events?since= as a number of
 	// limited precision.
@@ -50,6 +51,10 @@ const (
 	// BrokenAttachLogs is an engine whose attach frames what was written before
 	// with a wrong length.
 	BrokenAttachLogs Difference = "frames of attach's old output are too short by their newline"
-	// RemovesUsedNetwork is an engine that removes a network that a container uses.
+	// RemovesUsedNetwork is an engine that refuses to remove a network that a
+	// container uses when it is named by its name only.
 	RemovesUsedNetwork Difference = "a network in use can be removed by its id"
+	// NoCommandNeeded is an engine that finds out at the start that there is nothing
+	// to run.
+	NoCommandNeeded Difference = "a container can be created without a command"
 )

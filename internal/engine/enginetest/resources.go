@@ -222,11 +222,11 @@ func (s *suite) testNetworkUse(t *testing.T) {
 	_, err := s.e.NetworkCreate(ctx, network.CreateRequest{Name: name, Driver: "bridge"})
 	s.want(t, "create a network of the same name", err, engine.ClassConflict)
 	box := s.start(t, box{cmd: []string{"sleep", "1000"}, network: name})
+	inUse := id
 	if s.differs(t, RemovesUsedNetwork) {
-		s.must(t, "remove a network in use", s.e.NetworkRemove(ctx, id))
-		return
+		inUse = name
 	}
-	s.want(t, "remove a network in use", s.e.NetworkRemove(ctx, id), engine.ClassConflict)
+	s.want(t, "remove a network in use", s.e.NetworkRemove(ctx, inUse), engine.ClassConflict)
 	s.must(t, "remove its container", s.e.ContainerRemove(ctx, box, true, true))
 	s.must(t, "remove the network", s.e.NetworkRemove(ctx, id))
 	s.want(t, "remove it again", s.e.NetworkRemove(ctx, id), engine.ClassNotFound)

@@ -169,7 +169,7 @@ var conflicts = []string{
 	"is not paused", "cannot resize a stopped container", // dockerd
 	"has active endpoints", "pre-defined network", // dockerd's networks
 	"state improper", "network is being used", "already in use", // Podman
-	"already exists", "default network", "does not support service", // Podman
+	"already exists", "default network", "does not support service", "UNIQUE constraint failed", // Podman
 }
 
 // invalids are parts of the messages of Podman's 500s that say that a request is

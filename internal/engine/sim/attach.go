@@ -35,12 +35,41 @@ func (e *Engine) serveAttach(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return rawError(w, r, err)
 	}
+	v := &viewer{stdout: r.flag("stdout"), stderr: r.flag("stderr"), tty: c.config.Tty}
+	streams, live := e.view(r, c, v)
+	defer streams.leave(v)
+	// The viewer is there before the client knows: it misses nothing after that.
 	s, err := hijack(w, r, streamType(r, c.config.Tty), nil)
 	if err != nil {
 		return nil
 	}
-	e.attach(s, r, c, keys)
+	if r.flag("logs") {
+		q := logQuery{stdout: v.stdout, stderr: v.stderr, tail: -1, tty: v.tty}
+		e.copyLog(r, &streams.log, q, streams.log.tail(q.tail), func(b []byte) error {
+			_, err := s.conn.Write(b)
+			return err
+		})
+	}
+	if !live {
+		v.out.end()
+	}
+	e.converse(s, v, e.attachInput(r, c, keys))
 	return nil
+}
+
+// view joins a viewer to a container's streams, if the call is for what is to come.
+func (e *Engine) view(r *request, c *containerObject, v *viewer) (streams *stdio, live bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	streams, live = c.streams(), r.flag("stream") && (v.stdout || v.stderr || r.flag("stdin"))
+	if live {
+		streams.join(v)
+	}
+	if c.running() {
+		e.process(c)
+	}
+	e.emitContainer(c, events.ActionAttach)
+	return streams, live
 }
 
 // rawError is how the engine refuses an attach: by hand, on the hijacked
@@ -53,32 +82,6 @@ func rawError(w http.ResponseWriter, r *request, err error) error {
 	status := statusOf(err)
 	fmt.Fprintf(conn, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n\r\n%v\r\n", status, http.StatusText(status), rawStream, err)
 	return conn.Close()
-}
-
-func (e *Engine) attach(s *session, r *request, c *containerObject, keys []byte) {
-	v := &viewer{stdout: r.flag("stdout"), stderr: r.flag("stderr"), tty: c.config.Tty}
-	e.mu.Lock()
-	streams, live := c.streams(), r.flag("stream") && (v.stdout || v.stderr || r.flag("stdin"))
-	if live {
-		streams.join(v)
-		defer streams.leave(v)
-	}
-	if c.running() {
-		e.process(c)
-	}
-	e.emitContainer(c, events.ActionAttach)
-	e.mu.Unlock()
-	if r.flag("logs") {
-		q := logQuery{stdout: v.stdout, stderr: v.stderr, tail: -1, tty: v.tty}
-		e.copyLog(r, &streams.log, q, streams.log.tail(q.tail), func(b []byte) error {
-			_, err := s.conn.Write(b)
-			return err
-		})
-	}
-	if !live {
-		v.out.end()
-	}
-	e.converse(s, v, e.attachInput(r, c, keys))
 }
 
 // attachInput is what an attached client sends, to whatever runs at the moment.

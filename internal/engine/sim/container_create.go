@@ -74,6 +74,7 @@ func (e *Engine) createContainer(name string, req container.CreateRequest) (*con
 	if other, taken := e.containers.byName[name]; taken {
 		return nil, nameTaken(name, other)
 	}
+	config.Labels = orEmpty(config.Labels)
 	if config.Hostname == "" {
 		config.Hostname = id[:12]
 	}
@@ -139,6 +140,9 @@ func defaultHost(req *container.HostConfig) *container.HostConfig {
 	set(&host.LogConfig.Type, "json-file")
 	if host.LogConfig.Config == nil {
 		host.LogConfig.Config = map[string]string{}
+	}
+	if host.OomKillDisable == nil {
+		host.OomKillDisable = new(bool)
 	}
 	if host.ShmSize == 0 {
 		host.ShmSize = 64 << 20

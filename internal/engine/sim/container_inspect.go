@@ -52,11 +52,18 @@ type settingsJSON struct {
 }
 
 type bridgeJSON struct {
-	EndpointID  string
-	Gateway     netip.Addr
-	IPAddress   netip.Addr
-	IPPrefixLen int
-	MacAddress  network.HardwareAddr
+	EndpointID             string
+	Gateway                netip.Addr
+	IPAddress              netip.Addr
+	IPPrefixLen            int
+	MacAddress             network.HardwareAddr
+	IPv6Gateway            string
+	GlobalIPv6Address      string
+	GlobalIPv6PrefixLen    int
+	LinkLocalIPv6Address   string
+	LinkLocalIPv6PrefixLen int
+	SecondaryIPAddresses   []string
+	SecondaryIPv6Addresses []string
 }
 
 func (e *Engine) serveContainerInspect(w http.ResponseWriter, r *request) error {
@@ -95,7 +102,7 @@ func (c *containerObject) inspect(r *request) inspectJSON {
 	if r.before("1.52") {
 		s.bridgeJSON = &bridgeJSON{}
 		if b, ok := s.Networks["bridge"]; ok {
-			*s.bridgeJSON = bridgeJSON{b.EndpointID, b.Gateway, b.IPAddress, b.IPPrefixLen, b.MacAddress}
+			s.EndpointID, s.Gateway, s.IPAddress, s.IPPrefixLen, s.MacAddress = b.EndpointID, b.Gateway, b.IPAddress, b.IPPrefixLen, b.MacAddress
 		}
 	}
 	return out

@@ -311,7 +311,7 @@ func TestStats(t *testing.T) {
 	}
 	one, two := samples[0], samples[1]
 	cpu, system := two.CPU.Usage.Total-two.PreCPU.Usage.Total, two.CPU.System-two.PreCPU.System
-	if !one.PreRead.IsZero() || two.PreRead != one.Read || two.PreCPU != one.CPU || two.Memory.Usage == 0 || two.Memory.Usage > two.Memory.Limit ||
+	if !one.PreRead.IsZero() || !two.PreRead.Equal(one.Read) || two.PreCPU != one.CPU || two.Memory.Usage == 0 || two.Memory.Usage > two.Memory.Limit ||
 		float64(cpu)/float64(system) <= 0 || float64(cpu)/float64(system)*machineCPUs > 0.31 || two.Name != "/c0" {
 		t.Errorf("the samples are %+v", samples)
 	}

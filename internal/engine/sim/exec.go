@@ -130,21 +130,29 @@ func (e *Engine) serveExecCreate(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	c, err := e.containers.get(r.name)
-	if err == nil {
-		err = e.execable(c, r.name)
-	}
+	x, err := e.createExec(r.name, req, keys)
 	if err != nil {
 		return err
+	}
+	writeJSON(w, http.StatusCreated, common.IDResponse{ID: x.id})
+	return nil
+}
+
+func (e *Engine) createExec(ref string, req container.ExecCreateRequest, keys []byte) (*execution, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c, err := e.containers.get(ref)
+	if err == nil {
+		err = e.execable(c, ref)
+	}
+	if err != nil {
+		return nil, err
 	}
 	x := &execution{id: newID(), c: c, req: req, detach: keys}
 	e.execs.add(x)
 	c.execs = append(c.execs, x)
 	e.emitContainer(c, events.Action("exec_create: "+x.command()), "execID", x.id)
-	writeJSON(w, http.StatusCreated, common.IDResponse{ID: x.id})
-	return nil
+	return x, nil
 }
 
 // execable says why no exec can run in the container now.

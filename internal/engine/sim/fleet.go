@@ -103,8 +103,10 @@ func hostName(i int) string { return fmt.Sprintf("%04d", i) }
 // Path is where a host's socket is.
 func (f *Fleet) Path(i int) string { return filepath.Join(f.opts.Dir, hostName(i)+".sock") }
 
-// Hosts is how many engines there are; Engine is one of them.
-func (f *Fleet) Hosts() int           { return len(f.engines) }
+// Hosts is how many engines there are.
+func (f *Fleet) Hosts() int { return len(f.engines) }
+
+// Engine is one of the engines.
 func (f *Fleet) Engine(i int) *Engine { return f.engines[i] }
 
 func (f *Fleet) add(i int) error {
@@ -135,7 +137,9 @@ func (f *Fleet) add(i int) error {
 
 // listenUnix listens on a socket in place of what a process that was killed left.
 func listenUnix(path string) (net.Listener, error) {
-	if conn, err := net.Dial("unix", path); err == nil {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if conn, err := (&net.Dialer{}).DialContext(ctx, "unix", path); err == nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("listen on %s: another process listens there", path)
 	}
@@ -194,9 +198,14 @@ func (f *Fleet) churn() {
 			return
 		}
 		for due := int(time.Since(started).Seconds() * f.opts.Churn); done < due && f.ctx.Err() == nil; done++ {
-			f.engines[rand.IntN(len(f.engines))].restartSome()
+			f.engines[pick(len(f.engines))].restartSome()
 		}
 	}
+}
+
+// pick is a number below n, at random.
+func pick(n int) int {
+	return rand.IntN(n)
 }
 
 // restartSome kills and starts a container taken at random, if it runs.
@@ -204,7 +213,7 @@ func (e *Engine) restartSome() {
 	e.mu.Lock()
 	var c *containerObject
 	if n := len(e.containers.order); n > 0 {
-		c = e.containers.order[rand.IntN(n)]
+		c = e.containers.order[pick(n)]
 	}
 	if c == nil || !c.running() {
 		e.mu.Unlock()

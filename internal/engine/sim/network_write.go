@@ -73,7 +73,10 @@ func (e *Engine) createNetwork(req networkRequest, r *request) (*networkObject, 
 		return nil, errorf(http.StatusNotFound, "plugin %q not found", n.driver)
 	}
 	if req.IPAM != nil && len(req.IPAM.Config) > 0 && req.IPAM.Config[0].Subnet.IsValid() {
-		n.subnet = req.IPAM.Config[0].Subnet
+		n.subnet = req.IPAM.Config[0].Subnet.Masked()
+		if !n.subnet.Addr().Is4() || n.subnet.Bits() > 29 {
+			return nil, errorf(http.StatusBadRequest, "not simulated: a subnet that is not IPv4 with room for hosts: %s", n.subnet)
+		}
 		if e.subnetTaken(n.subnet) {
 			return nil, errorf(http.StatusForbidden, "Pool overlaps with other one on this address space")
 		}

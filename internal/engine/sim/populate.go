@@ -49,6 +49,7 @@ func (e *Engine) populate() {
 // generatedHost is shared by every generated container.
 var generatedHost = &container.HostConfig{
 	LogConfig: container.LogConfig{Type: "json-file", Config: map[string]string{}}, NetworkMode: "default",
+	Resources: container.Resources{OomKillDisable: new(bool)}, MaskedPaths: maskedPaths, ReadonlyPaths: readonlyPaths,
 	IpcMode: "private", CgroupnsMode: "host", ShmSize: 64 << 20, Runtime: "runc",
 }
 

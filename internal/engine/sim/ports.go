@@ -65,21 +65,33 @@ func (e *Engine) publish(c *containerObject) error {
 				return errorf(http.StatusBadRequest, "invalid port specification: %q", b.HostPort)
 			}
 			num := uint16(n)
-			for num == 0 || n == 0 && taken[netip.AddrPortFrom(hosts[0], num)] {
-				num = max(num+1, ephemeralPort)
+			if num == 0 {
+				if num, err = freePort(taken, hosts[0]); err != nil {
+					return err
+				}
 			}
 			for _, h := range hosts {
-				if at := netip.AddrPortFrom(h, num); taken[at] {
+				at := netip.AddrPortFrom(h, num)
+				if taken[at] {
 					return errorf(http.StatusInternalServerError, "driver failed programming external connectivity on endpoint %s (%s): Bind for %s failed: port is already allocated", c.name, derivedID("endpoint", c.id), at)
-				} else {
-					taken[at] = true
 				}
+				taken[at] = true
 				all = append(all, published{port, h, num})
 			}
 		}
 	}
 	c.published = all
 	return nil
+}
+
+// freePort is the first port of the ephemeral ones that nothing holds.
+func freePort(taken map[netip.AddrPort]bool, host netip.Addr) (uint16, error) {
+	for num := ephemeralPort; num <= 0xffff; num++ {
+		if !taken[netip.AddrPortFrom(host, uint16(num))] {
+			return uint16(num), nil
+		}
+	}
+	return 0, errorf(http.StatusInternalServerError, "all ports are allocated")
 }
 
 // sortedPorts puts ports in the order of their numbers.

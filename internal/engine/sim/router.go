@@ -106,19 +106,19 @@ func (e *Engine) answer(w http.ResponseWriter, req *http.Request) {
 		writeError(w, "", errorf(http.StatusNotFound, "page not found"))
 		return
 	}
-	min, max := e.apiVersions()
+	oldest, newest := e.apiVersions()
 	header := w.Header()
 	header.Set("Server", fmt.Sprintf("Docker/%s (linux)", e.opts.Version))
-	header.Set("Api-Version", max)
+	header.Set("Api-Version", newest)
 	header.Set("Ostype", "linux")
 	switch {
 	case version == "":
-		version = max
-	case compareVersions(version, max) > 0:
-		writeError(w, version, errorf(http.StatusBadRequest, "client version %s is too new. Maximum supported API version is %s", version, max))
+		version = newest
+	case compareVersions(version, newest) > 0:
+		writeError(w, version, errorf(http.StatusBadRequest, "client version %s is too new. Maximum supported API version is %s", version, newest))
 		return
-	case compareVersions(version, min) < 0:
-		writeError(w, version, errorf(http.StatusBadRequest, "client version %s is too old. Minimum supported API version is %s, please upgrade your client to a newer version", version, min))
+	case compareVersions(version, oldest) < 0:
+		writeError(w, version, errorf(http.StatusBadRequest, "client version %s is too old. Minimum supported API version is %s, please upgrade your client to a newer version", version, oldest))
 		return
 	}
 	header.Set("Docker-Experimental", strconv.FormatBool(false))

@@ -64,6 +64,9 @@ func invalid(format string, args ...any) error {
 	return errorf(http.StatusBadRequest, "rpc error: code = InvalidArgument desc = %s", fmt.Sprintf(format, args...))
 }
 
+// maxTasks bounds what one service makes.
+const maxTasks = 10_000
+
 // checkService says what is wrong with a spec, and fills in what the engine does.
 func checkService(spec *swarm.ServiceSpec) error {
 	c := spec.TaskTemplate.ContainerSpec
@@ -86,21 +89,8 @@ func checkService(spec *swarm.ServiceSpec) error {
 		c.Isolation = container.IsolationDefault
 	}
 	spec.TaskTemplate.Runtime = swarm.RuntimeContainer
-	m := &spec.Mode
-	one := uint64(1)
-	if m.Replicated == nil && m.Global == nil && m.ReplicatedJob == nil && m.GlobalJob == nil {
-		m.Replicated = &swarm.ReplicatedService{}
-	}
-	if m.Replicated != nil && m.Replicated.Replicas == nil {
-		m.Replicated.Replicas = &one
-	}
-	if j := m.ReplicatedJob; j != nil {
-		if j.MaxConcurrent == nil {
-			j.MaxConcurrent = &one
-		}
-		if j.TotalCompletions == nil {
-			j.TotalCompletions = j.MaxConcurrent
-		}
+	if err := checkMode(&spec.Mode); err != nil {
+		return err
 	}
 	if p := spec.TaskTemplate.RestartPolicy; p != nil {
 		if p.Condition == "" {
@@ -130,6 +120,34 @@ func checkService(spec *swarm.ServiceSpec) error {
 				es.Ports[i].PublishMode = swarm.PortConfigPublishModeIngress
 			}
 		}
+	}
+	return nil
+}
+
+// checkMode fills in a mode's defaults, and bounds its tasks.
+func checkMode(m *swarm.ServiceMode) error {
+	one := uint64(1)
+	if m.Replicated == nil && m.Global == nil && m.ReplicatedJob == nil && m.GlobalJob == nil {
+		m.Replicated = &swarm.ReplicatedService{}
+	}
+	tasks := one
+	if m.Replicated != nil {
+		if m.Replicated.Replicas == nil {
+			m.Replicated.Replicas = &one
+		}
+		tasks = *m.Replicated.Replicas
+	}
+	if j := m.ReplicatedJob; j != nil {
+		if j.MaxConcurrent == nil {
+			j.MaxConcurrent = &one
+		}
+		if j.TotalCompletions == nil {
+			j.TotalCompletions = j.MaxConcurrent
+		}
+		tasks = max(*j.TotalCompletions, *j.MaxConcurrent)
+	}
+	if tasks > maxTasks {
+		return invalid("not simulated: a service of more than %d tasks", maxTasks)
 	}
 	return nil
 }

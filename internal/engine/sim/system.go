@@ -84,9 +84,27 @@ func (e *Engine) serveVersion(w http.ResponseWriter, _ *request) error {
 	return nil
 }
 
-func (e *Engine) serveInfo(w http.ResponseWriter, _ *request) error {
-	info := e.info()
+// infoJSON is what an engine says of itself, with what older ones said beside it.
+type infoJSON struct {
+	system.Info
+	*oldInfoJSON
+	CDISpecDirs *[]string `json:",omitempty"` // since API 1.44
+}
+
+type oldInfoJSON struct {
+	BridgeNfIptables, BridgeNfIp6tables bool // until API 1.50
+	KernelMemory, KernelMemoryTCP       bool // until API 1.42
+}
+
+func (e *Engine) serveInfo(w http.ResponseWriter, r *request) error {
+	info := infoJSON{Info: e.info()}
 	info.Swarm = e.swarmInfo()
+	if r.before("1.42") {
+		info.oldInfoJSON = &oldInfoJSON{true, true, true, true}
+	}
+	if !r.before("1.44") {
+		info.CDISpecDirs = &[]string{}
+	}
 	writeJSON(w, http.StatusOK, info)
 	return nil
 }
