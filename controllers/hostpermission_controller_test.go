@@ -28,6 +28,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
@@ -319,11 +320,19 @@ func TestSteadyPermissionIsSilent(t *testing.T) {
 	b.WaitEvents(t, perms[0], "Normal Granted")
 	b.WaitEvents(t, perms[1], "Normal Granted")
 	b.WaitEvents(t, perms[2], "Warning Expired")
+	hosts := []*dcv1.DockerHost{bareHost("a", nil), bareHost("b", nil)}
+	for _, host := range hosts {
+		host.Namespace = b.ns
+		b.WaitReady(t, host, "False/Suspended", soon)
+		b.WaitEvents(t, host, "Normal Suspended")
+	}
 	before := b.mgr.Writes()
 	// Labels that nobody selects wake every permission, and change nothing for any.
-	for _, name := range []string{"a", "b"} {
-		host := &dcv1.DockerHost{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}}
-		testenv.Update(t, b.Cluster, host, func(h *dcv1.DockerHost) { h.Labels = map[string]string{"x": "y"} })
+	for _, host := range hosts {
+		patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"labels":{"x":"y"}}}`))
+		if err := b.Client.Patch(t.Context(), host, patch); err != nil {
+			t.Fatal(err)
+		}
 	}
 	time.Sleep(500 * time.Millisecond) // nothing tells that nothing happened
 	if writes := b.mgr.Writes() - before; writes != 0 {
