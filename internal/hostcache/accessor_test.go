@@ -46,6 +46,12 @@ func TestSetKeepsTheConnection(t *testing.T) {
 				}
 				b.settle()
 				b.wantPhase(web, PhaseConnected)
+				if name == "generation" {
+					// Who asked before Set saw another generation, and waits for this one.
+					if got := b.taken(); len(got) != 1 || !got[0].Condition {
+						t.Errorf("got changes %+v, want one", got)
+					}
+				}
 				b.wantSilence()
 				if docker.Opens() != 1 {
 					t.Errorf("connected %d times, want once", docker.Opens())

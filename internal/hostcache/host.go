@@ -164,7 +164,7 @@ func sameError(a, b *engine.Error) bool {
 // sameIdentity compares what a status shows of two States, counts apart: times,
 // latencies and the counters inside Info differ from one answer to the next.
 func sameIdentity(a, b State) bool {
-	return a.UID == b.UID && a.Phase == b.Phase && a.Credentials == b.Credentials &&
+	return a.UID == b.UID && a.Generation == b.Generation && a.Phase == b.Phase && a.Credentials == b.Credentials &&
 		sameError(a.Err, b.Err) && sameError(a.CredentialsErr, b.CredentialsErr) &&
 		a.Version == b.Version && reflect.DeepEqual(lastingInfo(a.Info), lastingInfo(b.Info))
 }
