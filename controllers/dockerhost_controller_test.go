@@ -78,6 +78,26 @@ func (h *simHost) call(t *testing.T, method, path, body string) string {
 	return unixCall(t, h.socket, method, path, body)
 }
 
+// TestEngineClockJumps moves an engine's clock back and forth and cuts its
+// connections: events are asked for by the engine's own time, and none is missed.
+func TestEngineClockJumps(t *testing.T) {
+	c := connect(t, sim.Options{Name: "box", Containers: 5})
+	running, stopped := int32(5), int32(0)
+	for _, skew := range []time.Duration{-time.Hour, time.Hour, 0} {
+		if err := c.box.SetFault(sim.Fault{Skew: sim.Duration(skew)}); err != nil {
+			t.Fatal(err)
+		}
+		c.box.Cut()
+		if _, _, err := c.box.Do("kill", fmt.Sprintf("c%d", stopped), "", nil); err != nil {
+			t.Fatal(err)
+		}
+		running, stopped = running-1, stopped+1
+		c.WaitCounts(t, c.host, running, stopped, 10*time.Second)
+	}
+	c.WaitReady(t, c.host, "True/Connected", time.Second)
+	c.WaitEvents(t, c.host, "Normal Connected")
+}
+
 func TestLostAndFound(t *testing.T) {
 	c := connect(t, sim.Options{Name: "box", Containers: 1})
 	c.replace(t, sim.Options{Name: "box", Containers: 1})

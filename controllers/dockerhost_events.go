@@ -45,7 +45,7 @@ func hostEvents(before, after *dcv1.DockerHostStatus) []hostEvent {
 	if e, ok := readyEvent(before, after); ok {
 		events = append(events, e)
 	}
-	if before.Engine != nil && after.Engine != nil && before.Engine.ID != after.Engine.ID {
+	if replaced(before.Engine, after.Engine) {
 		events = append(events, hostEvent{
 			corev1.EventTypeWarning, dcv1.ReasonEngineReplaced, actionConnect,
 			fmt.Sprintf("Another engine answers at the endpoint: it was %s and is now %s.", before.Engine.ID, after.Engine.ID),
@@ -55,6 +55,12 @@ func hostEvents(before, after *dcv1.DockerHostStatus) []hostEvent {
 		events = append(events, e)
 	}
 	return events
+}
+
+// replaced reports whether another engine answers. Podman makes up a new ID for
+// each answer, which the host cache leaves out: of such engines nobody can tell.
+func replaced(before, after *dcv1.EngineStatus) bool {
+	return before != nil && after != nil && before.ID != "" && after.ID != "" && before.ID != after.ID
 }
 
 func readyEvent(before, after *dcv1.DockerHostStatus) (hostEvent, bool) {

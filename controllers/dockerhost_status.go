@@ -41,13 +41,14 @@ var expiryWarnings = []time.Duration{24 * time.Hour, 7 * 24 * time.Hour, 30 * 24
 // defaultHost is the name of the namespace's default host, or "".
 func setHostStatus(host *dcv1.DockerHost, st hostcache.State, defaultHost string, now time.Time) {
 	s := &host.Status
-	if s.ObservedGeneration != st.Generation && st.Info.ID == "" {
+	heard := st.Version != (engine.Version{})
+	if s.ObservedGeneration != st.Generation && !heard {
 		// Another spec, and its engine was not heard yet: what is known is another
 		// engine's.
 		s.Engine, s.Capacity, s.Swarm = nil, nil, nil
 	}
 	s.ObservedGeneration = st.Generation
-	if st.Info.ID != "" {
+	if heard {
 		s.Engine, s.Capacity, s.Swarm = engineStatus(st), engineCapacity(st.Info), swarmStatus(st.Info.Swarm)
 	}
 	// Counts of an engine that cannot be asked are not known, and old ones would

@@ -96,6 +96,21 @@ func TestStatusOfConnectedHost(t *testing.T) {
 	}
 }
 
+func TestStatusOfAnEngineWithoutAnID(t *testing.T) {
+	host, st := unixHost(), connectedState()
+	st.Info.ID = "" // as the host cache leaves it for Podman, whose ID is another one each time
+	setHostStatus(host, st, "", testNow)
+	if e := host.Status.Engine; e == nil || e.ID != "" || e.Name != "box" || host.Status.Capacity == nil {
+		t.Errorf("engine = %+v, capacity = %+v", e, host.Status.Capacity)
+	}
+	before := host.DeepCopy()
+	st.Info.ID = "E1"
+	setHostStatus(host, st, "", testNow)
+	if events := hostEvents(&before.Status, &host.Status); len(events) != 0 {
+		t.Errorf("events = %+v for an ID that became known", events)
+	}
+}
+
 func TestStatusIsSteady(t *testing.T) {
 	host := tlsHost()
 	st := connectedState()

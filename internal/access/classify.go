@@ -36,14 +36,15 @@ type Headers struct {
 
 // Request is a classified request of the Docker Engine API.
 type Request struct {
-	// Operation is the method and the path's template, "GET /containers/{name}/json"; with the method and "raw", "GET raw", for
-	// what the table does not know.
+	// Operation is the method and the path's template, "GET /containers/{name}/json"; for what the table does not
+	// know it is the method and "raw", "GET raw".
 	Operation string
 	// Right is what the caller must hold on the host.
 	Right
 	// Object is what the request is about: a container, an image reference, an id. "" for lists and the like.
 	Object string
-	// Method, Path and Query are what to forward, exactly: Path with the version's prefix and escaped, Query without its question mark.
+	// Method, Path and Query are what to forward, exactly: Path with the version's prefix and escaped, Query
+	// without its question mark.
 	Method, Path, Query string
 	// Version is the API version in the path, "1.41"; "" where the path has none.
 	Version string
@@ -51,7 +52,8 @@ type Request struct {
 	Masked bool
 	// Streams says that the answer or the body has no bound in time or size: flush at once, no deadline.
 	Streams bool
-	// Hijacks says that the connection may be taken over: after 101, or after 200 for clients that ask for no upgrade.
+	// Hijacks says that the connection may be taken over: after 101, or after 200 for clients that ask for no
+	// upgrade.
 	Hijacks bool
 	// Upgrade is the protocol to ask the engine for, in lower case: "tcp", "websocket", "h2c" or "".
 	Upgrade string
@@ -81,8 +83,9 @@ var methods = map[string]Verb{
 	"DELETE": Delete, "GET": Get, "HEAD": Get, "OPTIONS": Get, "PATCH": Patch, "POST": Create, "PUT": Update,
 }
 
-// Classify says what a request of the Docker Engine API asks for and how to forward it. RawPath (beginning with a slash, the
-// version's prefix included) and rawQuery are escaped, as they came over the wire. Every error is a *RequestError.
+// Classify says what a request of the Docker Engine API asks for and how to forward it. RawPath (beginning with
+// a slash, the version's prefix included) and rawQuery are escaped, as they came over the wire. Every error
+// is a *RequestError.
 func Classify(method, rawPath, rawQuery string, headers Headers) (Request, error) {
 	verb, known := methods[method]
 	if !known {
@@ -166,7 +169,8 @@ func checkBody(headers Headers) error {
 		// Anywhere in the text, which is more than any parser takes for one.
 		lower := strings.ToLower(contentType)
 		if strings.Contains(lower, "x-www-form-urlencoded") || strings.Contains(lower, "multipart/") {
-			return refuse("header", "Content-Type is that of a form, which the engine would merge over the query; send application/json")
+			return refuse("header",
+				"Content-Type is that of a form, which the engine would merge over the query; send application/json")
 		}
 	}
 	if len(headers.TransferEncoding) > 0 {

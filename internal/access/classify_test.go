@@ -240,3 +240,16 @@ func TestWithObject(t *testing.T) {
 		t.Errorf("exec create is %+v, %v", create, err)
 	}
 }
+
+func TestErrorsHoldNoValues(t *testing.T) {
+	for _, query := range []string{"a=hunter2&a=hunter2", "a=hunter2&A=hunter2", "a=hunter2%00", "a=hunter2%zz", "a=hunter2;", "a=hunter2 "} {
+		_, err := Classify("POST", "/build", query, Headers{})
+		if err == nil || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%q is refused with %v", query, err)
+		}
+	}
+	_, err := ExecCreateNeedsAdmin([]byte(`{"Env":["A=hunter2"`))
+	if err == nil || strings.Contains(err.Error(), "hunter2") {
+		t.Errorf("a cut body is refused with %v", err)
+	}
+}

@@ -27,10 +27,11 @@ limitations under the License.
 // # Classification
 //
 // Classify takes a request of the Docker Engine API as it came over the wire and returns the right it asks for,
-// together with the path and query to forward. Both come from one decoding: the canonical form is made out of what was
-// classified, so the engine cannot read something else into it than was judged here. The trade-off: what has two
-// readings is refused rather than repaired ("//", dot segments, a trailing slash, a parameter given twice, a form in the body),
-// though some engine would have answered it. The engine's own redirects for unclean paths are thus never needed.
+// together with the path and query to forward. Both come from one decoding: the canonical form is made out of
+// what was classified, so the engine cannot read something else into it than was judged here. The trade-off:
+// what has two readings is refused rather than repaired ("//", dot segments, a trailing slash, a parameter given
+// twice, a form in the body), though some engine would have answered it. The engine's own redirects for
+// unclean paths are thus never needed.
 //
 // The table in operations.go has one line an operation, in the order in which the engine tries its routes, because
 // "{name...}" takes slashes with it: GET /containers/a/top/json inspects a container named "a/top". What no
@@ -39,8 +40,8 @@ limitations under the License.
 // API versions below 1.40 are refused. They are not just old: until 1.23 "start" took a host
 // configuration in its body, and with it whoever may start a container could have made it a privileged one.
 //
-// What a path does not tell: ExecCreateNeedsAdmin looks into the body of an exec's creation. Ids of execs are handed out signed
-// for user and host (Sign, Open), so the right to exec on one host does not start another's exec.
+// What a path does not tell: ExecCreateNeedsAdmin looks into the body of an exec's creation. Ids of execs are
+// handed out signed for user and host (Sign, Open), so that the right to exec does not start another's exec.
 //
 // # Bounds
 //

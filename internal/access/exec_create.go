@@ -29,9 +29,9 @@ import (
 const MaxExecCreateBody = 1 << 20
 
 // ExecCreateNeedsAdmin looks into the body of POST /containers/{name}/exec and says whether it asks for
-// the privileges of the host (the right PrivilegedExec). It reads as the engine does, names in any letter case and the last of several
-// counting, and errs on the safe side: any "Privileged" that is neither false nor null counts. The error, a
-// *RequestError, is for what the engine would not take either: no single JSON object, or too long a one.
+// the privileges of the host (the right PrivilegedExec). The engine takes names in any letter case and the last of
+// several; here any "Privileged" that is neither false nor null counts. The error, a *RequestError, is for
+// what the engine would not take either: no single JSON object, or too long a one.
 func ExecCreateNeedsAdmin(body []byte) (bool, error) {
 	if len(body) > MaxExecCreateBody {
 		return false, refuse("body", "it is longer than %d bytes", MaxExecCreateBody)

@@ -92,7 +92,9 @@ func splitVersion(path string) (version, rest string, err error) {
 		return "", "", refuse("path", "%q is no version of the Docker Engine API; it is written as /v1.%d", "/v"+version, minMinor)
 	}
 	if number < minMinor {
-		return "", "", refuse("path", "API version %s is too old: 1.%d and newer are served; update the client or raise its DOCKER_API_VERSION", version, minMinor)
+		return "", "", refuse("path",
+			"API version %s is too old: 1.%d and newer are served; update the client or raise its DOCKER_API_VERSION",
+			version, minMinor)
 	}
 	return version, rest, nil
 }

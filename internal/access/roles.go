@@ -42,7 +42,8 @@ func Roles() []Role {
 // grants maps a subresource to the verbs that a role has on it.
 type grants map[Subresource][]Verb
 
-// viewer and operator are the role table of the design, without the door (doorGrants). An Admin has every verb on every subresource.
+// viewer and operator are the role table, without the door (doorGrants). An Admin has every verb on every
+// subresource.
 var (
 	viewer = grants{
 		Info: {Get}, Containers: {Get}, Log: {Get}, Stats: {Get}, Events: {Get}, Images: {Get},
@@ -71,9 +72,9 @@ func LeastRole(right Right) (Role, bool) {
 	return "", false
 }
 
-// RulesFor returns the rules of the Role that gives role on the named hosts: exact resource names, sorted and without repeats, in an
-// order that depends on the arguments only. No host gives no rule at all, since a rule without resource names
-// would be a rule for every host.
+// RulesFor returns the rules of the Role that gives role on the named hosts: exact resource names, sorted and
+// without repeats, in an order that depends on the arguments only. No host gives no rule at all, since a rule
+// without resource names would be a rule for every host. The error is for an unknown role or an empty name.
 func RulesFor(role Role, hostNames []string) ([]rbacv1.PolicyRule, error) {
 	granted := grantsOf(role)
 	if granted == nil {
@@ -116,10 +117,10 @@ func grantsOf(role Role) grants {
 	}
 }
 
-// doorGrants returns what a kube-apiserver that aggregates the proxy's paths must find in EngineGroup. It
-// takes the subresource from the path's segment and the verb from the HTTP method: every typed action is a POST, thus "create", an exec over
-// WebSocket is a GET, and the whole pass-through is "proxy". So these rules are wider than the rights, and
-// nothing but that first question may ever be answered by them.
+// doorGrants returns what a kube-apiserver that aggregates the proxy's paths must find in EngineGroup. It takes
+// the subresource from the path's segment and the verb from the HTTP method: every typed action is a POST, thus
+// "create", an exec over WebSocket is a GET, and the whole pass-through is "proxy". So these rules are wider
+// than the rights, and nothing but that first question may ever be answered by them.
 func doorGrants(granted grants) grants {
 	door := grants{}
 	for subresource, held := range granted {

@@ -52,7 +52,7 @@ func (t template) match(path string) (object string, start int, ok bool) {
 	}
 	start = len(t.literals[0])
 	for i := 1; i <= last; i++ {
-		value := rest
+		var value string
 		if i < last {
 			if value, rest, ok = strings.Cut(rest, t.literals[i]); !ok {
 				return "", 0, false

@@ -37,35 +37,6 @@ import (
 // deadShare of the hosts become black holes.
 const deadShare = 0.1
 
-// BenchmarkEvents measures how long a container's event takes from a healthy
-// engine, by that engine's own clock, until a watcher of the inventory has the
-// container as it is now; first with every host well, then from the moment on
-// that a tenth of them stops answering.
-func BenchmarkEvents(b *testing.B) {
-	dead := max(1, int(float64(*hosts)*deadShare))
-	say("starting %d simulated engines with %d containers each", *hosts, *containers)
-	healthy, victims := startSim(b, *hosts-dead), startSim(b, dead)
-	hand := byHand(b, healthy.sockets[0])
-	e := &eventBench{seen: map[string]*sent{}}
-	e.connect(b, healthy.sockets, victims.sockets)
-
-	e.follow(b)
-	well := e.make(b, "all hosts well", 0, *eventCount/3)
-	victims.blackHole(b)
-	holes := e.make(b, fmt.Sprintf("%d hosts black-holed", dead), *eventCount/3, *eventCount)
-	e.checkLost(b, dead)
-
-	of := "a bare event stream and a bare list of that container, one host"
-	add(
-		figure{name: fmt.Sprintf("container event to inventory, %d hosts well", *hosts), unit: seconds, samples: well, reference: hand, of: of},
-		figure{
-			name: fmt.Sprintf("container event on a healthy host to inventory, %d of %d hosts black-holed", dead, *hosts), unit: seconds,
-			aim: 0.1, judge: p99, samples: holes, reference: hand, of: of,
-		},
-	)
-	b.ReportMetric(0, "ns/op") // the table is the result
-}
-
 // eventBench is a host cache in this process over engines in another.
 type eventBench struct {
 	cache *hostcache.Cache

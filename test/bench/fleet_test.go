@@ -59,45 +59,6 @@ type fleetRun struct {
 	writesPerMinute float64
 }
 
-// BenchmarkFleet measures what simulated engines cost the manager: its start, and
-// its steady state.
-func BenchmarkFleet(b *testing.B) {
-	say("starting %d simulated engines with %d containers each", *hosts, *containers)
-	sim := startSim(b, *hosts)
-	c := startCluster(b)
-	w := c.watchHosts(b)
-	ping, list, size := bareFleet(b, sim.sockets)
-
-	var runs []fleetRun
-	for _, n := range []int{0, 10, 100} {
-		if n < *hosts {
-			runs = append(runs, c.measureFleet(b, w, sim, n, min(smallSteady, *steady)))
-		}
-	}
-	runs = append(runs, c.measureFleet(b, w, sim, *hosts, *steady))
-	full := runs[len(runs)-1]
-	what := fmt.Sprintf("%d simulated hosts of %d containers: ", full.hosts, *containers)
-	add(
-		figure{
-			name: what + "manager's start to all Ready", unit: seconds, aim: 20, judge: worst, samples: []float64{full.start.Seconds()},
-			reference: (full.create + list).Seconds(), of: "as many bare creates and bare lists of containers",
-		},
-		figure{
-			name: "the steady manager's CPU", unit: cores, aim: 0.15, judge: worst, samples: []float64{full.cores},
-			reference: ping, of: "a bare GET /_ping a host each 10 s",
-		},
-		figure{
-			name: "the steady manager's memory (RSS)", unit: megabytes, aim: 400e6, judge: worst, samples: []float64{full.rss},
-			reference: size, of: "the inventory as the engines' JSON",
-		},
-		figure{
-			name: "writes to the API server a minute, Leases aside", unit: number, aim: 0, judge: worst, samples: []float64{full.writesPerMinute},
-		},
-	)
-	addRows(costs(runs))
-	b.ReportMetric(0, "ns/op") // the tables are the result
-}
-
 // costs tells what fleets of several sizes cost the manager.
 func costs(runs []fleetRun) [][]string {
 	rows := [][]string{{"hosts", "start to all Ready", "CPU of the start", "CPU, steady", "CPU a host", "RSS", "peak RSS", "RSS a host",

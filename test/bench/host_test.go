@@ -55,29 +55,6 @@ type hostBench struct {
 	named  int
 }
 
-// BenchmarkHost measures one real engine: how soon its coming, its end and its
-// return are seen.
-func BenchmarkHost(b *testing.B) {
-	say("starting a real engine")
-	engine := testbed.StartDockerd(b, testbed.DockerdOptions{Name: "bench"})
-	engine.ImportBusybox(b, "bench:1")
-	for i := range engineContainers {
-		engine.Call(b, http.MethodPost, fmt.Sprintf("/containers/create?name=c%d", i), map[string]any{"Image": "bench:1", "Cmd": []string{"true"}})
-	}
-	c := startCluster(b)
-	h := &hostBench{hostWatch: c.watchHosts(b), engine: engine}
-	c.startManager(b)
-	h.create(b, 1, dcv1.DockerHostHealthCheck{}) // the first waits for the manager's start
-	h.deleteAll(b)
-
-	figures := h.applied(b)
-	figures = append(figures, h.outages(b)...)
-	figures = append(figures, h.blackHoles(b)...)
-	figures = append(figures, h.longOutages(b)...)
-	add(figures...)
-	b.ReportMetric(0, "ns/op") // the table is the result
-}
-
 // create makes n DockerHosts of the engine, waits until all are Ready, and
 // returns their names and how long each took.
 func (h *hostBench) create(b *testing.B, n int, health dcv1.DockerHostHealthCheck) (names []string, took []time.Duration) {

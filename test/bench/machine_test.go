@@ -29,9 +29,9 @@ import (
 // machine says in one line where and when the numbers were made.
 func machine() string {
 	kernel, _, _ := strings.Cut(firstLine("/proc/sys/kernel/osrelease"), "-")
-	return fmt.Sprintf("%s: %d cores (%s), %s of memory, %s, Linux %s, %s",
+	return fmt.Sprintf("%s: %d cores (%s), %s of memory, %s, Linux %s, %s; load average %s before the start",
 		time.Now().Format(time.DateOnly), runtime.NumCPU(), field("/proc/cpuinfo", "model name"), memory(),
-		strings.Trim(field("/etc/os-release", "PRETTY_NAME"), `"`), kernel, runtime.Version())
+		strings.Trim(field("/etc/os-release", "PRETTY_NAME"), `"`), kernel, runtime.Version(), loadAverage())
 }
 
 func memory() string {
@@ -39,11 +39,10 @@ func memory() string {
 	return fmt.Sprintf("%.0f GiB", float64(kb)/(1<<20))
 }
 
-// loadAverage is that of the last minute.
-func loadAverage() float64 {
+// loadAverage is that of the last minute: what else runs shows in the numbers.
+func loadAverage() string {
 	one, _, _ := strings.Cut(firstLine("/proc/loadavg"), " ")
-	load, _ := strconv.ParseFloat(one, 64)
-	return load
+	return one
 }
 
 func firstLine(path string) string {

@@ -51,6 +51,9 @@ var (
 // that no daemon outlives the benchmarks.
 var interrupted context.Context
 
+// conditions is what machine said before anything was measured.
+var conditions string
+
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
@@ -59,16 +62,14 @@ func run(m *testing.M) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	interrupted = ctx
-	say("%s", machine())
-	if load := loadAverage(); load > 0.5 {
-		say("the load average is %.1f: what else runs on this machine will show in the numbers", load)
-	}
+	conditions = machine()
+	say("%s", conditions)
 	code := testenv.Run(m)
 	if len(report) == 0 {
 		return code
 	}
 	table := strings.Join(report, "\n\n")
-	fmt.Printf("\n%s\n\n%s\n", machine(), table)
+	fmt.Printf("\n%s\n\n%s\n", conditions, table)
 	if *writeTo != "" && code == 0 {
 		if err := replaceTable(*writeTo, table); err != nil {
 			fmt.Fprintln(os.Stderr, err)

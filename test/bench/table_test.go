@@ -115,17 +115,17 @@ func ratio(v float64) string {
 }
 
 // add prints the figures and puts their table into the report.
-func add(figures ...figure) {
+func add(title string, figures ...figure) {
 	rows := [][]string{{"figure", "aim", "p50, or the value", "p95", "p99", "max", "n", "reference", "ratio"}}
 	for _, f := range figures {
 		rows = append(rows, f.row())
 	}
-	addRows(rows)
+	addRows(title, rows)
 }
 
 // addRows puts a table into the report; its first row is the head.
-func addRows(rows [][]string) {
-	table := markdown(rows)
+func addRows(title string, rows [][]string) {
+	table := title + ":\n\n" + markdown(rows)
 	fmt.Fprintf(os.Stderr, "\n%s\n\n", table)
 	report = append(report, table)
 }
@@ -177,7 +177,7 @@ func replaceTable(path, table string) error {
 	if !begun || !ended {
 		return fmt.Errorf("%s has no lines %q and %q to write the table between", path, tableBegin, tableEnd)
 	}
-	text := fmt.Sprintf("%s%s\n%s\n\n%s\n%s%s", before, tableBegin, machine(), table, tableEnd, after)
+	text := fmt.Sprintf("%s%s\n%s.\n\n%s\n%s%s", before, tableBegin, conditions, table, tableEnd, after)
 	return os.WriteFile(path, []byte(text), 0o644)
 }
 

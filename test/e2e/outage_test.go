@@ -102,7 +102,7 @@ func hold(d time.Duration) { <-time.After(d) }
 // TestAnotherEngineAtTheEndpoint swaps one real engine for another behind the
 // same socket path: an engine installed anew has a new ID. Its clock is not
 // tested on a real engine, whose clock is this machine's; a simulated one has its
-// own (internal/hostcache).
+// own (TestEngineClockJumps in controllers).
 func TestAnotherEngineAtTheEndpoint(t *testing.T) {
 	b := newBed(t)
 	first := testbed.StartDockerd(t, testbed.DockerdOptions{Name: "first"})

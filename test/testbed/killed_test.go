@@ -37,7 +37,8 @@ func TestKilledTestLeavesNothing(t *testing.T) {
 		return
 	}
 	t.Parallel()
-	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledTestLeavesNothing$")
+	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledTestLeavesNothing$",
+		"-test.artifacts", "-test.outputdir="+t.TempDir()) // else its logs stay in the temporary directory
 	cmd.Env = append(os.Environ(), holdVariable+"=1")
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {

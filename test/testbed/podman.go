@@ -17,7 +17,9 @@ limitations under the License.
 package testbed
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"testing"
 )
 
@@ -44,8 +46,24 @@ func StartPodman(t testing.TB) *Podman {
 		"CONTAINERS_CONF="+p.machine.path("containers.conf"),
 		"CONTAINERS_STORAGE_CONF="+p.machine.path("storage.conf"))
 	p.process = p.machine.start(t, "podman", cmd)
+	t.Cleanup(func() { p.removeContainers(t) })
 	p.waitFor(t, engineLimit, p.Ready)
 	return p
+}
+
+// removeContainers removes what the test has left running: their cgroups are
+// under one parent for all Podmans of a machine, and outlive the processes.
+func (p *Podman) removeContainers(t testing.TB) {
+	var list []struct{ ID string }
+	answer, err := p.TryCall(http.MethodGet, "/containers/json?all=1", nil)
+	if err != nil || json.Unmarshal(answer, &list) != nil {
+		return // the service is gone: so are its containers
+	}
+	for _, c := range list {
+		if _, err := p.TryCall(http.MethodDelete, "/containers/"+c.ID+"?force=1&v=1", nil); err != nil {
+			t.Logf("remove what is left in Podman: %v", err)
+		}
+	}
 }
 
 // ImportBusybox is Dockerd's.

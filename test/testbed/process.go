@@ -87,15 +87,10 @@ func (p *process) alive() bool {
 	}
 }
 
-// signal signals the daemon; nsenter ends and stops with it.
+// signal signals the daemon; nsenter ends and stops with it, and wakes it.
 func (p *process) signal(s syscall.Signal) error {
 	if !p.alive() {
 		return os.ErrProcessDone
-	}
-	if s == syscall.SIGCONT { // nsenter has stopped itself, and comes first
-		if err := p.enter.Process.Signal(s); err != nil {
-			return err
-		}
 	}
 	if s == syscall.SIGKILL { // a stopped nsenter would not see its child's end
 		defer func() { _ = p.enter.Process.Signal(syscall.SIGCONT) }()
@@ -134,14 +129,40 @@ func (p *process) Pause(t testing.TB) {
 	if err := p.signal(syscall.SIGSTOP); err != nil {
 		t.Fatalf("stop %s: %v", p.name, err)
 	}
+	// The signal is on its way only: other threads still run, and may answer. When
+	// nsenter sees its child stopped it stops itself.
+	Eventually(t, 10*time.Second, p.name+" to stop", func() bool {
+		return stopped(p.pid) && stopped(p.enter.Process.Pid)
+	})
+}
+
+// stopped reports whether every thread of a process is stopped.
+func stopped(pid int) bool {
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(files) == 0 {
+		return false
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		// The state follows the name, which is in parentheses and may hold any.
+		if _, state, ok := strings.Cut(string(b[bytes.LastIndexByte(b, ')')+1:]), " "); err != nil || !ok || !strings.HasPrefix(state, "T") {
+			return false
+		}
+	}
+	return true
 }
 
 // Resume undoes Pause.
 func (p *process) Resume(t testing.TB) {
 	t.Helper()
-	if err := p.signal(syscall.SIGCONT); err != nil {
+	// nsenter wakes its child. Were the child woken by both, nsenter's signal could
+	// come late and undo the next Pause.
+	if err := p.enter.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatalf("resume %s: %v", p.name, err)
 	}
+	Eventually(t, 10*time.Second, p.name+" to go on", func() bool {
+		return !stopped(p.pid) && !stopped(p.enter.Process.Pid)
+	})
 }
 
 // PID is the daemon's process id, seen from the test.

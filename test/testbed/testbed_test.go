@@ -114,8 +114,8 @@ func TestPodman(t *testing.T) {
 	t.Parallel()
 	p := StartPodman(t)
 	p.ImportBusybox(t, image)
-	id := p.RunContainer(t, "c1", image, "sleep", "1000")
-	p.RemoveContainer(t, id)
+	p.RemoveContainer(t, p.RunContainer(t, "c1", image, "sleep", "1000"))
+	p.RunContainer(t, "left", image, "sleep", "1000")
 }
 
 func TestSSHD(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/dockercontrol/dockercontrol/internal/engine"
@@ -34,17 +35,19 @@ func podman(t *testing.T) Fixture {
 		t.Fatal(err)
 	}
 	t.Logf("Podman %s", version.Version)
+	parts := strings.SplitN(version.Version, ".", 3)
+	release := strings.Join(parts[:min(2, len(parts))], ".")
 	differs := maps.Clone(podmanDiffers)
-	if engine.CompareAPIVersions(version.Version, "5.0") < 0 {
-		maps.Copy(differs, podman4Differs)
-	} else {
-		maps.Copy(differs, podman5Differs)
+	for _, d := range podmanOnce {
+		before := d.before == "" || engine.CompareAPIVersions(release, d.before) < 0
+		if before && engine.CompareAPIVersions(release, d.since) >= 0 {
+			differs[d.differs] = d.reason
+		}
 	}
 	return Fixture{Open: opener(t, p.Endpoint(), nil), Image: image, Differs: differs}
 }
 
-// podmanDiffers are the differences of the versions of Podman that were tried,
-// 4.3 and 5.4.
+// podmanDiffers are the differences of the versions of Podman that were tried.
 var podmanDiffers = map[Difference]string{
 	NewID:                "Podman has no daemon that could have an ID; /info makes one up at each call",
 	CreatedUncounted:     "it has more states than Docker, and counts exited containers only as stopped",
@@ -59,12 +62,15 @@ var podmanDiffers = map[Difference]string{
 	RemovesUsedNetwork:   "it looks for users of the network by name only",
 }
 
-var podman4Differs = map[Difference]string{
-	NoOSType:         "its ping has no Ostype header",
-	StatsNetworkName: "its counters are of the whole network namespace",
-	BrokenAttachLogs: "it adds a newline to each line after it has counted the bytes",
-}
-
-var podman5Differs = map[Difference]string{
-	NoCommandNeeded: "it checks the command at the start",
+// podmanOnce are the differences of some versions. Tried were 4.3 (Debian 12), 4.9
+// (Ubuntu 24.04) and 5.4 (Debian 13): a bound may lie between them.
+var podmanOnce = []struct {
+	since, before string
+	differs       Difference
+	reason        string
+}{
+	{"0", "4.9", NoOSType, "its ping has no Ostype header"},
+	{"0", "4.9", BrokenAttachLogs, "it adds a newline to each line after it has counted the bytes"},
+	{"0", "5.0", StatsNetworkName, "its counters are of the whole network namespace"},
+	{"5.0", "", NoCommandNeeded, "it checks the command at the start"},
 }
