@@ -182,6 +182,21 @@ func TestGarbageCollectorWasFirst(t *testing.T) {
 	b.wantRecords(t, "grant allowed", "grant succeeded", "revoke succeeded")
 }
 
+func TestDeletionThatWaitsIsRecordedOnce(t *testing.T) {
+	b := newDirectBed(t)
+	testenv.Update(t, b.Cluster, b.perm, func(p *dcv1.HostPermission) { p.Finalizers = []string{"example.com/wait"} })
+	b.mustReconcile(t)
+	b.Delete(t, b.perm)
+	b.mustReconcile(t)
+	b.mustReconcile(t)
+	if b.granted(t) {
+		t.Error("a permission that is being deleted grants")
+	}
+	testenv.Update(t, b.Cluster, b.perm, func(p *dcv1.HostPermission) { p.Finalizers = nil })
+	b.mustReconcile(t)
+	b.wantRecords(t, "grant allowed", "grant succeeded", "revoke succeeded")
+}
+
 func TestNothingIsGrantedOffTheRecord(t *testing.T) {
 	b := newDirectBed(t)
 	full := errors.New("the disk is full")

@@ -88,24 +88,24 @@ func (r *HostPermissionReconciler) Reconcile(ctx context.Context, req ctrl.Reque
 		}
 		return ctrl.Result{}, fmt.Errorf("reading the HostPermission: %w", err)
 	}
-	current, err := r.read(ctx, perm)
+	g, current, err := r.decide(ctx, perm, false)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	differs, err := r.differs(perm, g, current)
+	if err == nil && differs {
+		g, current, err = r.decide(ctx, perm, true)
+	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	if !perm.DeletionTimestamp.IsZero() {
-		// Somebody's finalizer holds the object; its rights end now all the same.
-		_, err := r.enforce(ctx, perm, grant{}, current)
-		return ctrl.Result{}, err
+		if _, err := r.enforce(ctx, perm, g, current); err != nil {
+			return ctrl.Result{}, err
+		}
+		r.granted.set(req.NamespacedName, "", false)
+		return ctrl.Result{}, nil
 	}
-	hosts := &dcv1.DockerHostList{}
-	if err := r.Client.List(ctx, hosts, client.InNamespace(perm.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return ctrl.Result{}, fmt.Errorf("listing the namespace's DockerHosts: %w", err)
-	}
-	fault, err := permissionPolicyFault(ctx, r.Client)
-	if err != nil {
-		return ctrl.Result{}, err
-	}
-	g := decideGrant(perm, hosts.Items, current, fault, r.Clock.Now())
 	wrote, err := r.enforce(ctx, perm, g, current)
 	if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 		return ctrl.Result{RequeueAfter: conflictPause}, nil
@@ -116,6 +116,25 @@ func (r *HostPermissionReconciler) Reconcile(ctx context.Context, req ctrl.Reque
 		err = errors.Join(err, limitErr)
 	}
 	return r.save(ctx, perm, g, wrote, err)
+}
+
+// decide reads everything that a HostPermission's grant depends on, and says what it
+// comes to.
+func (r *HostPermissionReconciler) decide(ctx context.Context, perm *dcv1.HostPermission, live bool) (grant, permissionRBAC, error) {
+	current, err := r.read(ctx, perm, live)
+	if err != nil || !perm.DeletionTimestamp.IsZero() {
+		// Where somebody's finalizer holds the object, its rights end all the same.
+		return grant{}, current, err
+	}
+	hosts := &dcv1.DockerHostList{}
+	if err := r.Client.List(ctx, hosts, client.InNamespace(perm.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return grant{}, current, fmt.Errorf("listing the namespace's DockerHosts: %w", err)
+	}
+	fault, err := permissionPolicyFault(ctx, r.Client)
+	if err != nil {
+		return grant{}, current, err
+	}
+	return decideGrant(perm, hosts.Items, current, fault, r.Clock.Now()), current, nil
 }
 
 // save writes the status and, after it, the Events. failed is why RBAC is not what
@@ -165,20 +184,12 @@ func (r *HostPermissionReconciler) forget(ctx context.Context, key types.Namespa
 	perm := &dcv1.HostPermission{}
 	perm.Namespace, perm.Name = key.Namespace, key.Name
 	uid, granted := r.granted.get(key)
-	left := permissionRBAC{}
-	role, binding := &rbacv1.Role{}, &rbacv1.RoleBinding{}
-	for _, obj := range []client.Object{role, binding} {
-		err := r.Client.Get(ctx, client.ObjectKey{Namespace: key.Namespace, Name: rolePrefix + key.Name}, obj)
-		switch {
-		case apierrors.IsNotFound(err) || err == nil && !leftBehind(obj, key.Name):
-		case err != nil:
-			return fmt.Errorf("looking for what a deleted HostPermission had: %w", err)
-		case obj == binding:
-			left.binding = binding
-			uid = types.UID(binding.Labels[dcv1.HostPermissionLabel])
-		default:
-			left.role = role
-		}
+	left, err := r.leftBy(ctx, key)
+	if err != nil {
+		return err
+	}
+	if left.binding != nil {
+		uid = types.UID(left.binding.Labels[dcv1.HostPermissionLabel])
 	}
 	if left.binding == nil && !granted {
 		return r.removeBoth(ctx, left)
@@ -191,6 +202,30 @@ func (r *HostPermissionReconciler) forget(ctx context.Context, key types.Namespa
 	regarding := &corev1.ObjectReference{APIVersion: dcv1.GroupVersion.String(), Kind: permissionKind, Namespace: key.Namespace, Name: key.Name, UID: uid}
 	r.Recorder.Eventf(regarding, nil, corev1.EventTypeNormal, dcv1.ReasonRevoked, actionRevoke, "The permission was deleted: what it granted is revoked.")
 	return nil
+}
+
+// leftBy finds what a HostPermission that is gone has in RBAC still.
+func (r *HostPermissionReconciler) leftBy(ctx context.Context, key types.NamespacedName) (permissionRBAC, error) {
+	left := permissionRBAC{}
+	role, binding := &rbacv1.Role{}, &rbacv1.RoleBinding{}
+	key.Name = rolePrefix + key.Name
+	for _, obj := range []client.Object{role, binding} {
+		err := r.Client.Get(ctx, key, obj)
+		if err == nil { // perhaps it was removed a moment ago
+			err = r.Live.Get(ctx, key, obj)
+		}
+		switch {
+		case apierrors.IsNotFound(err):
+		case err != nil:
+			return left, fmt.Errorf("looking for what a deleted HostPermission had: %w", err)
+		case !leftBehind(obj, strings.TrimPrefix(key.Name, rolePrefix)):
+		case obj == role:
+			left.role = role
+		default:
+			left.binding = binding
+		}
+	}
+	return left, nil
 }
 
 // SetupWithManager registers the reconciler.

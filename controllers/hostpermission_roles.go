@@ -83,13 +83,13 @@ func leftBehind(obj client.Object, name string) bool {
 }
 
 // read finds what a HostPermission has in RBAC. The informers see only what bears
-// the label, so what they do not know is asked of the API server where it matters:
-// when something is to be granted, or was.
-func (r *HostPermissionReconciler) read(ctx context.Context, perm *dcv1.HostPermission) (permissionRBAC, error) {
+// the label, and late, so the API server itself is asked what they do not know, where
+// something is to be granted or was; and all of it, live, before anything is written.
+func (r *HostPermissionReconciler) read(ctx context.Context, perm *dcv1.HostPermission, live bool) (permissionRBAC, error) {
 	role, binding := &rbacv1.Role{}, &rbacv1.RoleBinding{}
 	current := permissionRBAC{}
 	for _, obj := range []client.Object{binding, role} {
-		found, err := r.readOne(ctx, perm, obj)
+		found, err := r.readOne(ctx, perm, obj, live)
 		switch {
 		case err != nil:
 			return current, err
@@ -111,19 +111,29 @@ func (r *HostPermissionReconciler) read(ctx context.Context, perm *dcv1.HostPerm
 	return current, nil
 }
 
-func (r *HostPermissionReconciler) readOne(ctx context.Context, perm *dcv1.HostPermission, obj client.Object) (bool, error) {
+func (r *HostPermissionReconciler) readOne(ctx context.Context, perm *dcv1.HostPermission, obj client.Object, live bool) (bool, error) {
 	key := client.ObjectKey{Namespace: perm.Namespace, Name: rolePrefix + perm.Name}
-	err := r.Client.Get(ctx, key, obj)
-	idle := isExpired(perm, r.Clock.Now()) && perm.Status.RoleBindingName == ""
-	if apierrors.IsNotFound(err) && !idle {
-		ctx, cancel := context.WithTimeout(ctx, rbacTimeout)
-		defer cancel()
-		err = r.Live.Get(ctx, key, obj)
+	if !live {
+		err := r.Client.Get(ctx, key, obj)
+		idle := isExpired(perm, r.Clock.Now()) && perm.Status.RoleBindingName == ""
+		if !apierrors.IsNotFound(err) || idle {
+			return err == nil, client.IgnoreNotFound(wrap(err, "reading", obj, key))
+		}
 	}
-	if err != nil {
-		return false, client.IgnoreNotFound(wrap(err, "reading", obj, key))
+	ctx, cancel := context.WithTimeout(ctx, rbacTimeout)
+	defer cancel()
+	err := r.Live.Get(ctx, key, obj)
+	return err == nil, client.IgnoreNotFound(wrap(err, "reading", obj, key))
+}
+
+// differs reports whether RBAC is not what g says.
+func (r *HostPermissionReconciler) differs(perm *dcv1.HostPermission, g grant, current permissionRBAC) (bool, error) {
+	if !g.holds() {
+		return current.role != nil || current.binding != nil, nil
 	}
-	return true, nil
+	_, role, roleErr := r.roleFor(perm, g, current.role)
+	_, binding, bindingErr := r.bindingFor(perm, g, current.binding)
+	return role || binding, errors.Join(roleErr, bindingErr)
 }
 
 // enforce makes RBAC what g says, and reports whether anything had to be written.
