@@ -124,7 +124,13 @@ func (s *session) introduce() error {
 	}
 	s.identified(got)
 	since := s.a.memory.last
-	stream, err := s.openEvents(s.ctx, since.at)
+	from := since.at
+	if from.IsZero() {
+		// An engine answers /events a moment before it subscribes: without a since,
+		// what happens in between is in neither the stream nor, maybe, the list.
+		from = s.engineTime()
+	}
+	stream, err := s.openEvents(s.ctx, from)
 	if err != nil {
 		return err
 	}

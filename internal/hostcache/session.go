@@ -219,13 +219,19 @@ func (s *session) connected(now time.Time) {
 	s.a.log.Info("Connected", "engine", s.is.info.ID, "version", s.is.version.Version, "containers", counts.Total)
 }
 
+// engineTime is the engine's clock when it was asked what it is; zero where it does
+// not say, and then a stream starts from now.
+func (s *session) engineTime() time.Time {
+	at, err := time.Parse(time.RFC3339Nano, s.is.info.SystemTime)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}
+
 // read starts the reader of an event stream.
 func (s *session) read(stream engine.EventStream, before lastEvent) {
-	opened, err := time.Parse(time.RFC3339Nano, s.is.info.SystemTime)
-	if err != nil {
-		opened = time.Time{} // an engine that does not say: its next stream starts from now
-	}
-	r := newReader(stream, s.inbox, s.a.feed, before, opened)
+	r := newReader(stream, s.inbox, s.a.feed, before, s.engineTime())
 	s.reader, s.streamedAt = r, time.Now()
 	s.replayedAt = s.streamedAt.Add(replayTime)
 	s.jobs.wg.Go(func() {
