@@ -30,3 +30,8 @@ var CRDs embed.FS
 //
 //go:embed rbac/*.yaml
 var RBAC embed.FS
+
+// Admission holds the ValidatingAdmissionPolicies and their bindings, as admission/*.yaml beside a kustomization.yaml.
+//
+//go:embed admission/*.yaml
+var Admission embed.FS

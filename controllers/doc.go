@@ -22,7 +22,12 @@ limitations under the License.
 // learned into status, and Events when that is news. Neither polls: the first is
 // woken by the API's watches, the second by the cache's Source.
 //
+// A HostPermission has one, on the leader: HostPermissionReconciler turns it into a
+// Role and a RoleBinding. There is no finalizer: a HostPermission can be deleted while
+// no manager runs, and the garbage collector then revokes it. ExpiredBindings keeps a
+// replica from serving while a permission that has ended is in force.
+//
 // What to say is decided by pure functions (dockerhost_config.go,
-// dockerhost_status.go, dockerhost_events.go); the reconcilers only fetch, call
+// dockerhost_status.go, dockerhost_events.go, and their like for HostPermissions); the reconcilers only fetch, call
 // them, and save. Events and counters come after the save.
 package controllers

@@ -87,3 +87,33 @@ const (
 	// ReasonEngineReplaced: another engine answers at the same endpoint.
 	ReasonEngineReplaced = "EngineReplaced"
 )
+
+// Reasons of a HostPermission's conditions and Events.
+const (
+	// ReasonGranted: the Role and the RoleBinding are as the spec asks for.
+	ReasonGranted = "Granted"
+	// ReasonNoHostsMatched: the spec matches no DockerHost yet; those that come and
+	// match will be covered.
+	ReasonNoHostsMatched = "NoHostsMatched"
+	// ReasonExpired: spec.expiresAt has passed; nothing is granted any more.
+	ReasonExpired = "Expired"
+	// ReasonSelectorInvalid: spec.hostSelector cannot be understood; nothing is granted.
+	ReasonSelectorInvalid = "SelectorInvalid"
+	// ReasonRoleConflict: a Role or RoleBinding of the name to be used belongs to
+	// somebody else. It is left alone, and nothing is granted.
+	ReasonRoleConflict = "RoleConflict"
+	// ReasonAdmissionPolicyMissing: the policy that asks who may write HostPermissions
+	// is not in force, so nothing is granted beyond what was before.
+	ReasonAdmissionPolicyMissing = "AdmissionPolicyMissing"
+	// ReasonGrantFailed: the Role or the RoleBinding could not be written, which is
+	// tried again.
+	ReasonGrantFailed = "GrantFailed"
+
+	// ReasonChanged: the permission covers other hosts, subjects or rights than before.
+	ReasonChanged = "Changed"
+	// ReasonRestored: the Role or the RoleBinding had been edited or removed, and is as
+	// the spec asks for again.
+	ReasonRestored = "Restored"
+	// ReasonRevoked: the permission grants nothing any more.
+	ReasonRevoked = "Revoked"
+)

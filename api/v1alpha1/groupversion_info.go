@@ -31,7 +31,7 @@ var schemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 var AddToScheme = schemeBuilder.AddToScheme
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &DockerHost{}, &DockerHostList{})
+	scheme.AddKnownTypes(GroupVersion, &DockerHost{}, &DockerHostList{}, &HostPermission{}, &HostPermissionList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

@@ -21,8 +21,14 @@ import (
 	"errors"
 	"fmt"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/selection"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -31,6 +37,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/controllers"
 )
 
@@ -88,11 +95,20 @@ func newManager(cfg *rest.Config, o Options) (ctrl.Manager, error) {
 func cacheOptions(namespaces []string) cache.Options {
 	secret := &metav1.PartialObjectMetadata{}
 	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	ours := labels.NewSelector().Add(*labelExists(dcv1.HostPermissionLabel))
+	policy := fields.OneTermEqualSelector("metadata.name", controllers.PermissionPolicyName)
 	o := cache.Options{
 		// A read of a kind that nobody watches must fail, not start a watch of all
 		// of it: one careless Get of a Secret would load every Secret.
 		ReaderFailOnMissingInformer: true,
-		ByObject:                    map[client.Object]cache.ByObject{secret: {Transform: controllers.StripSecretMetadata}},
+		ByObject: map[client.Object]cache.ByObject{
+			secret: {Transform: controllers.StripSecretMetadata},
+			// Of RBAC our own only, of the admission policies the one that is asked for.
+			&rbacv1.Role{}:        {Label: ours},
+			&rbacv1.RoleBinding{}: {Label: ours},
+			&admissionregistrationv1.ValidatingAdmissionPolicy{}:        {Field: policy},
+			&admissionregistrationv1.ValidatingAdmissionPolicyBinding{}: {Field: policy},
+		},
 	}
 	if len(namespaces) > 0 {
 		o.DefaultNamespaces = map[string]cache.Config{}
@@ -101,6 +117,12 @@ func cacheOptions(namespaces []string) cache.Options {
 		}
 	}
 	return o
+}
+
+func labelExists(key string) *labels.Requirement {
+	requirement, err := labels.NewRequirement(key, selection.Exists, nil)
+	utilruntime.Must(err) // the key is a constant
+	return requirement
 }
 
 func metricsOptions(o Options) metricsserver.Options {

@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"github.com/dockercontrol/dockercontrol/controllers"
+	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/engine/moby"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 )
@@ -42,7 +43,7 @@ func addAll(ctx context.Context, mgr ctrl.Manager, o Options) (closeAll func() e
 		}
 		return errors.Join(errs...)
 	}
-	_, closeAudit, err := newAudit(ctx, mgr, o)
+	recorder, closeAudit, err := newAudit(ctx, mgr, o)
 	if err != nil {
 		return closeAll, err
 	}
@@ -59,7 +60,29 @@ func addAll(ctx context.Context, mgr ctrl.Manager, o Options) (closeAll func() e
 	if err := addControllers(ctx, mgr, hosts, o); err != nil {
 		return closeAll, err
 	}
-	return closeAll, addServers(mgr, o, map[string]healthz.Checker{"informers": informersSynced(mgr)})
+	expired, err := addPermissions(ctx, mgr, recorder)
+	if err != nil {
+		return closeAll, err
+	}
+	return closeAll, addServers(mgr, o, map[string]healthz.Checker{
+		"informers": informersSynced(mgr), "expired-bindings": expired.Check,
+	})
+}
+
+// addPermissions adds what keeps HostPermissions, and returns the check that none is
+// in force after its end.
+func addPermissions(ctx context.Context, mgr ctrl.Manager, recorder audit.Recorder) (*controllers.ExpiredBindings, error) {
+	permission := &controllers.HostPermissionReconciler{
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder(component), Audit: recorder,
+	}
+	if err := permission.SetupWithManager(mgr); err != nil {
+		return nil, fmt.Errorf("adding the controller of HostPermissions: %w", err)
+	}
+	expired := &controllers.ExpiredBindings{Reader: mgr.GetCache()}
+	if err := expired.SetupWithManager(ctx, mgr); err != nil {
+		return nil, fmt.Errorf("adding the check for expired HostPermissions: %w", err)
+	}
+	return expired, nil
 }
 
 func addControllers(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Cache, o Options) error {

@@ -18,6 +18,7 @@ package testenv
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -92,7 +93,11 @@ func start() (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Cluster{Config: cfg, Client: c, env: env}, nil
+	cluster := &Cluster{Config: cfg, Client: c, env: env}
+	if err := cluster.applyPolicies(context.Background()); err != nil {
+		return nil, errors.Join(err, env.Stop())
+	}
+	return cluster, nil
 }
 
 func customResourceDefinitions() ([]*apiextensionsv1.CustomResourceDefinition, error) {

@@ -14,8 +14,8 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-// Package testenv gives tests a real kube-apiserver with etcd, the project's CRDs
-// in it, and managers that run against it.
+// Package testenv gives tests a real kube-apiserver with etcd, the project's CRDs and
+// admission policies in it, and managers that run against it.
 //
 // The programs are built from the standalone module (hack/envtest-assets.sh) and
 // found through KUBEBUILDER_ASSETS, which `make test` sets. A test binary shares

@@ -129,31 +129,31 @@ func (c *Cluster) WaitCounts(t testing.TB, host *dcv1.DockerHost, running, stopp
 	})
 }
 
-// WaitEvents waits until a host has exactly these Events, as "Warning DialFailed",
+// WaitEvents waits until an object has exactly these Events, as "Warning DialFailed",
 // each as often as it is named.
-func (c *Cluster) WaitEvents(t testing.TB, host *dcv1.DockerHost, want ...string) {
+func (c *Cluster) WaitEvents(t testing.TB, obj client.Object, want ...string) {
 	t.Helper()
 	wanted := map[string]int{}
 	for _, w := range want {
 		wanted[w]++
 	}
 	Eventually(t, 10*time.Second, func(ctx context.Context) error {
-		got, err := c.events(ctx, host)
+		got, err := c.events(ctx, obj)
 		if err == nil && fmt.Sprint(got) != fmt.Sprint(wanted) {
-			err = fmt.Errorf("%s has events %v, want %v", host.Name, got, wanted)
+			err = fmt.Errorf("%s has events %v, want %v", obj.GetName(), got, wanted)
 		}
 		return err
 	})
 }
 
-func (c *Cluster) events(ctx context.Context, host *dcv1.DockerHost) (map[string]int, error) {
+func (c *Cluster) events(ctx context.Context, obj client.Object) (map[string]int, error) {
 	var events eventsv1.EventList
-	if err := c.Client.List(ctx, &events, client.InNamespace(host.Namespace)); err != nil {
+	if err := c.Client.List(ctx, &events, client.InNamespace(obj.GetNamespace())); err != nil {
 		return nil, err
 	}
 	got := map[string]int{}
 	for _, e := range events.Items {
-		if e.Regarding.UID != host.UID {
+		if e.Regarding.UID != obj.GetUID() {
 			continue
 		}
 		n := 1

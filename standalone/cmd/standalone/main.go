@@ -45,7 +45,7 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	return app.Run(app.UntilSignal(), opts, manager, []fs.FS{config.CRDs, config.RBAC}, os.Stdout)
+	return app.Run(app.UntilSignal(), opts, manager, []fs.FS{config.CRDs, config.RBAC, config.Admission}, os.Stdout)
 }
 
 // parse reads the flags: the program's own and all of the manager's. Of those that both have, the program's counts.
