@@ -181,7 +181,7 @@ type DockerHostConnection struct {
 	// idleTimeout is how long an unused connection is kept.
 	//
 	// +optional
-	// +default="90s"
+	// +default="1m30s"
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:Pattern=`^([0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h))+$`
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1s') && duration(self) <= duration('24h')",message="spec.connection.idleTimeout must be from 1s to 24h"
