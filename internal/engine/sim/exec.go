@@ -185,11 +185,20 @@ func (e *Engine) serveExecStart(w http.ResponseWriter, r *request) error {
 	if err == nil {
 		err = e.execable(x.c, x.c.id)
 	}
+	var claimed error
+	if err == nil {
+		// Before the client hears anything: a second start that it sends then must
+		// not win over this one.
+		claimed = x.claim()
+	}
 	e.mu.Unlock()
 	if err != nil {
 		return err
 	}
 	if req.Detach {
+		if claimed != nil {
+			return claimed
+		}
 		if err := e.startExec(x, req.ConsoleSize); err != nil {
 			return err
 		}
@@ -201,7 +210,10 @@ func (e *Engine) serveExecStart(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return nil
 	}
-	if err := e.startExec(x, req.ConsoleSize); err != nil {
+	if claimed == nil {
+		claimed = e.startExec(x, req.ConsoleSize)
+	}
+	if err := claimed; err != nil {
 		_, _ = s.conn.Write(frame(stdoutStream, []byte(err.Error()+"\r\n")))
 		_ = s.conn.Close()
 		return nil
@@ -210,22 +222,28 @@ func (e *Engine) serveExecStart(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// startExec runs the exec's command.
-func (e *Engine) startExec(x *execution, size *[2]uint) error {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+// claim makes the caller the one that starts the exec. The engine's mu is held.
+func (x *execution) claim() error {
 	switch {
-	case x.running:
+	case x.started && x.exitCode == nil:
 		return errorf(http.StatusConflict, "Error: Exec command %s is already running", x.id)
 	case x.started:
 		return errorf(http.StatusConflict, "Error: Exec command %s has already run", x.id)
-	case e.ctx.Err() != nil:
+	}
+	x.started = true
+	return nil
+}
+
+// startExec runs the command of an exec that the caller has claimed.
+func (e *Engine) startExec(x *execution, size *[2]uint) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ctx.Err() != nil {
 		return e.ctx.Err()
 	}
 	if err := e.execable(x.c, x.c.id); err != nil {
 		return err
 	}
-	x.started = true
 	e.emitContainer(x.c, events.Action("exec_start: "+x.command()), "execID", x.id)
 	if !executable(x.req.Cmd) {
 		code := 126
