@@ -27,14 +27,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 )
 
-// hostWatch follows the DockerHosts of a namespace over one watch, and notes when
-// each change of Ready arrived here.
+// hostWatch follows the DockerHosts of a namespace, and notes when each change of
+// Ready arrived here.
 type hostWatch struct {
 	client    client.WithWatch
 	namespace string
@@ -62,7 +64,16 @@ func (c *cluster) watchHosts(b *testing.B) *hostWatch {
 	if w.client, err = client.NewWithWatch(rest.CopyConfig(c.Config), client.Options{Scheme: c.Client.Scheme()}); err != nil {
 		b.Fatal(err)
 	}
-	events, err := w.client.Watch(b.Context(), &dcv1.DockerHostList{}, client.InNamespace(w.namespace))
+	var none dcv1.DockerHostList
+	if err := w.client.List(b.Context(), &none, client.InNamespace(w.namespace)); err != nil {
+		b.Fatal(err)
+	}
+	// An API server ends a watch when it pleases: this one goes on where it ended.
+	events, err := watchtools.NewRetryWatcherWithContext(b.Context(), none.ResourceVersion, &cache.ListWatch{
+		WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+			return w.client.Watch(ctx, &dcv1.DockerHostList{}, &client.ListOptions{Namespace: w.namespace, Raw: &options})
+		},
+	})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -83,6 +94,7 @@ func (w *hostWatch) note(e watch.Event, now time.Time) {
 	defer w.mu.Unlock()
 	host, ok := e.Object.(*dcv1.DockerHost)
 	switch {
+	case e.Type == watch.Bookmark:
 	case !ok:
 		w.ended = fmt.Errorf("the watch of DockerHosts ended: %v", e.Object)
 	case e.Type == watch.Deleted:
