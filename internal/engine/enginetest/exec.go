@@ -283,6 +283,13 @@ func (s *suite) testExecNoProgram(t *testing.T, id string) {
 // then can refuse by a text in the output only.
 func (s *suite) testExecTwice(t *testing.T, id string) {
 	x := s.session(t, id, withStdin(command("cat")))
+	// The connection is taken over first and the command started then: a second
+	// start in between would be the first.
+	eventually(t, "exec to run", func() bool {
+		v, err := s.e.ExecInspect(s.context(t), x.id)
+		s.must(t, "inspect the exec", err)
+		return v.Running
+	})
 	s.checkSecondStart(t, "that runs", x.id)
 	s.must(t, "end stdin", x.CloseWrite())
 	readAll(t, x)
