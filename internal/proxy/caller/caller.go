@@ -18,12 +18,16 @@ package caller
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 )
+
+// ErrRefused says that a caller's proof is not accepted any more.
+var ErrRefused = errors.New("the credentials are not accepted any more")
 
 // Means is how a caller proved who they are.
 type Means string
@@ -51,7 +55,8 @@ type Caller struct {
 	// Expires is when the proof ends; zero where it does not say.
 	Expires time.Time
 	// Check asks again whether the proof still holds; nil where only Expires ends it. The
-	// error says why it does not, or that nobody could be asked.
+	// error is ErrRefused where it does not; each other one means that nobody could be
+	// asked.
 	Check func(context.Context) error
 	// Source is the address the request came from, without a port.
 	Source string
