@@ -20,6 +20,8 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net"
+	"net/http"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -46,6 +48,7 @@ type Engine interface {
 	ContainerWriter
 	ResourceWriter
 	ServiceWriter
+	Forwarder
 
 	// Close ends every connection, idle or in use, and what waits on them.
 	Close() error
@@ -199,4 +202,16 @@ type ServiceWriter interface {
 	// ServiceUpdate gives a Conflict error when version is not the current one.
 	ServiceUpdate(ctx context.Context, id string, version uint64, spec swarm.ServiceSpec) error
 	ServiceRemove(ctx context.Context, id string) error
+}
+
+// Forwarder carries what others wrote: requests of the Docker API as they are.
+type Forwarder interface {
+	// Forward sends a request, whose URL has the path with its version's prefix and
+	// the query, and returns the engine's answer whatever its status. The answer's body
+	// has no bound. A long one gets a connection of its own; the others share those of
+	// unary calls. There is no deadline but the request's context; Close ends it too.
+	Forward(req *http.Request, long bool) (*http.Response, error)
+	// Dial opens a connection that speaks plain HTTP/1.1 to the engine, has a
+	// CloseWrite method, and ends with Close. ctx bounds the dial only.
+	Dial(ctx context.Context) (net.Conn, error)
 }

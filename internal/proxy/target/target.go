@@ -1,0 +1,63 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package target
+
+import (
+	"k8s.io/apimachinery/pkg/types"
+
+	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+	"github.com/dockercontrol/dockercontrol/internal/hostcache"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
+)
+
+// Hosts is what is known of the declared hosts; *hostcache.Cache is one.
+type Hosts interface {
+	State(key hostcache.Key) (hostcache.State, bool)
+	Engine(key hostcache.Key) (engine.Engine, error)
+}
+
+// Find returns the live engine of a host with the state it is in.
+func Find(hosts Hosts, key types.NamespacedName) (engine.Engine, hostcache.State, error) {
+	state, ok := hosts.State(key)
+	if !ok {
+		return nil, state, apistatus.HostNotFound(key)
+	}
+	if !state.Connected() {
+		return nil, state, NotReady(state)
+	}
+	live, err := hosts.Engine(key)
+	if err != nil { // lost since
+		return nil, state, apistatus.HostUnavailable(key, string(engine.CauseDialFailed), err.Error())
+	}
+	return live, state, nil
+}
+
+// NotReady says why a host that is not connected is not, in the words of its status.
+func NotReady(state hostcache.State) error {
+	switch {
+	case state.Err != nil:
+		reason := string(state.Err.Cause)
+		if reason == "" {
+			reason = dcv1.ReasonEngineError
+		}
+		return apistatus.HostUnavailable(state.Key, reason, state.Err.Error())
+	case state.Phase == hostcache.PhaseSuspended:
+		return apistatus.HostUnavailable(state.Key, dcv1.ReasonSuspended, "spec.suspend is true: nothing is asked of the engine")
+	}
+	return apistatus.HostUnavailable(state.Key, dcv1.ReasonConnecting, "the first connection is being made")
+}
