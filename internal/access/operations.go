@@ -98,7 +98,7 @@ var operations = []operation{
 	{method: "DELETE", path: "/containers/{name...}", subresource: Containers, verb: Delete},
 
 	// Images
-	{method: "GET", path: "/images/json", subresource: Images, verb: Get},
+	{method: "GET", path: "/images/json", subresource: Images, verb: Get, flags: masked},
 	{method: "GET", path: "/images/search", subresource: Registry, verb: Get, object: "term"},
 	{method: "GET", path: "/images/get", subresource: Export, verb: Get, flags: streams},
 	{method: "GET", path: "/images/{name...}/get", subresource: Export, verb: Get, flags: streams},
@@ -151,8 +151,8 @@ var operations = []operation{
 	{method: "POST", path: "/services/{id}/update", subresource: Services, verb: Patch},
 	{method: "DELETE", path: "/services/{id}", subresource: Services, verb: Delete},
 	{method: "GET", path: "/services/{id}/logs", subresource: Log, verb: Get, flags: streams, special: logDetails},
-	{method: "GET", path: "/nodes", subresource: Nodes, verb: Get},
-	{method: "GET", path: "/nodes/{id}", subresource: Nodes, verb: Get},
+	{method: "GET", path: "/nodes", subresource: Nodes, verb: Get, flags: masked},
+	{method: "GET", path: "/nodes/{id}", subresource: Nodes, verb: Get, flags: masked},
 	{method: "DELETE", path: "/nodes/{id}", subresource: Nodes, verb: Delete},
 	{method: "POST", path: "/nodes/{id}/update", subresource: Nodes, verb: Update},
 	{method: "GET", path: "/tasks", subresource: Tasks, verb: Get, flags: masked},
@@ -204,6 +204,18 @@ var operations = []operation{
 	{method: "GET", path: "/debug/pprof/{name}", subresource: Raw, verb: Get, flags: streams},
 
 	{method: "POST", path: "/grpc", subresource: Build, verb: Create, flags: streams | h2c},
+}
+
+// MaskedOperations returns the names of the operations whose answers are masked for who lacks Inspect, in the table's
+// order.
+func MaskedOperations() []string {
+	var names []string
+	for i := range operations {
+		if o := &operations[i]; o.flags&masked != 0 {
+			names = append(names, o.name())
+		}
+	}
+	return names
 }
 
 // byMethod holds the table with its templates compiled.

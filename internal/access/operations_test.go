@@ -164,10 +164,10 @@ func TestWhoMayDoWhat(t *testing.T) {
 		Viewer: {
 			"GET /_ping", "HEAD /_ping", "GET /version", "GET /info *", "GET /system/df *", "GET /events *",
 			"GET /containers/json *", "GET /containers/{name}/json *", "GET /containers/{name}/logs", "GET /containers/{name}/stats",
-			"GET /images/json", "GET /images/{name}/json *", "GET /images/{name}/history *",
+			"GET /images/json *", "GET /images/{name}/json *", "GET /images/{name}/history *",
 			"GET /volumes *", "GET /volumes/{name} *", "GET /networks *", "GET /networks/ *", "GET /networks/{id} *",
 			"GET /services *", "GET /services/{id} *", "GET /services/{id}/logs", "GET /configs *", "GET /configs/{id} *",
-			"GET /tasks *", "GET /tasks/{id} *", "GET /tasks/{id}/logs", "GET /nodes", "GET /nodes/{id}",
+			"GET /tasks *", "GET /tasks/{id} *", "GET /tasks/{id}/logs", "GET /nodes *", "GET /nodes/{id} *",
 		},
 		Operator: {
 			"GET /containers/{name}/top", "GET /containers/{name}/changes", "GET /images/{name}/attestations",

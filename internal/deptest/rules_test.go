@@ -71,8 +71,8 @@ var rules = []rule{
 		deep:   true,
 	},
 	{
-		why:    "access and swarm are pure functions; do I/O where they are called",
-		from:   []string{"internal/access", "internal/swarm"},
+		why:    "access, mask and swarm are pure functions; do I/O where they are called",
+		from:   []string{"internal/access", "internal/mask", "internal/swarm"},
 		denied: []string{"net/http", "os$", "sigs.k8s.io/controller-runtime", "k8s.io/client-go"},
 	},
 	{
