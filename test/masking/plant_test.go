@@ -43,9 +43,18 @@ const limit = 60 * time.Second
 // object is a JSON object of the API.
 type object = map[string]any
 
+// server is what is asked of any engine of the test bed.
+type server interface {
+	Call(t testing.TB, method, path string, body any) []byte
+	TryCall(method, path string, body any) ([]byte, error)
+	ImportBusybox(t testing.TB, ref string)
+	RemoveContainer(t testing.TB, id string)
+	Socket() string
+}
+
 // bed is an engine with canaries, and the ids of what holds them.
 type bed struct {
-	*testbed.Dockerd
+	server
 	modern   bool
 	canaries map[string]string
 
@@ -86,7 +95,7 @@ func startBed(t *testing.T, modern bool) *bed {
 		// The engine itself hides the credentials of a proxy.
 		args = append(args, "--http-proxy", "http://"+b.canary("http proxy")+":secret@127.0.0.1:1", "--no-proxy", b.canary("no proxy"))
 	}
-	b.Dockerd = testbed.StartDockerd(t, testbed.DockerdOptions{Modern: modern, Swarm: true, Args: args})
+	b.server = testbed.StartDockerd(t, testbed.DockerdOptions{Modern: modern, Swarm: true, Args: args})
 	b.ImportBusybox(t, "localhost/base:1")
 	b.buildImage(t)
 	b.plantLocal(t)
