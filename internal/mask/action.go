@@ -151,7 +151,6 @@ var attributes = func() byKey {
 		"container":   matching("[0-9a-f]{64}"),
 		"type":        matching("bind|volume|tmpfs|npipe|cluster|image|" + driver),
 		"driver":      matching(driver),
-		"destination": hide,
 
 		"state.new": state, "state.old": state, "updatestate.new": state, "updatestate.old": state,
 		"availability.new": state, "availability.old": state, "role.new": state, "role.old": state,

@@ -64,8 +64,8 @@ limitations under the License.
 // Answers are rewritten token by token: numbers stay as they are written (64-bit integers, 1e400), keys in their order.
 // Of several members of one name each is judged. Names are compared as they stand, so that "env" or "\u0045nv", which
 // many clients take for Env, are unknown and masked. Invalid UTF-8 is replaced.
-// The answer is written as it comes; what is not JSON ends it with ErrMalformed and nothing that was not judged is
-// written. By then the status is sent: the connection has to be cut.
+// The answer is written as it comes, beginning with its end or 32 KiB of it; what is not JSON ends it with ErrMalformed,
+// and nothing that was not judged is ever written. Where something was, the status is sent: the connection has to be cut.
 //
 // # Bounds
 //
@@ -75,6 +75,6 @@ limitations under the License.
 // # For the caller
 //
 // Ask engines for no compression (a compressed answer is no JSON and fails), and drop Content-Length, ETag, digests and
-// trailers of what is masked. An operation without a policy (For says false) must be refused. Only answers with status
-// 200 are of the policy's shape.
+// trailers of what is masked. Flush each write of an operation that streams. An operation without a policy (For says
+// false) must be refused. Only answers with status 200 are of the policy's shape.
 package mask
