@@ -43,6 +43,8 @@ func (b *bed) testCLI(t *testing.T) {
 	}{
 		{"ps --all --no-trunc", []string{`"(masked)"`, "web", reference}},
 		{"ps --format {{.Labels}}", []string{"com.docker.compose.project=shop"}},
+		{"compose --file testdata/shop.yaml --project-name shop ps", []string{"web", "Up"}},
+		{"compose --file testdata/shop.yaml --project-name shop logs", nil},
 		{"inspect web", []string{`"TOKEN=(masked)"`, `"Status": "running"`}},
 		{"inspect failed", []string{`"Error": "(masked)"`}},
 		{"logs web", nil},
@@ -75,8 +77,12 @@ func (b *bed) testCLI(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.command, func(t *testing.T) {
-			cmd := exec.CommandContext(t.Context(), "docker", strings.Fields(test.command)...)
-			cmd.Env = append(os.Environ(), "DOCKER_HOST="+host, "DOCKER_CONFIG="+t.TempDir(), "DOCKER_CONTEXT=")
+			program, args := "docker", strings.Fields(test.command)
+			if args[0] == "compose" && exec.Command("docker", "compose", "version").Run() != nil {
+				program, args = "docker-compose", args[1:] // what Debian 12 has is a program of its own, in Python
+			}
+			cmd := exec.CommandContext(t.Context(), program, args...)
+			cmd.Env = append(os.Environ(), "DOCKER_HOST="+host, "DOCKER_CONTEXT=")
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("%v: %s", err, out)

@@ -141,7 +141,7 @@ func asEvents(answer []byte) error {
 }
 
 func (b *bed) questions() []question {
-	containerPlaces := []string{"command", "label", "compose hash"}
+	containerPlaces := []string{"command", "label", "compose hash", "compose files"}
 	inspectPlaces := append([]string{
 		"env", "health output", "health command", "log option", "extra host", "dns search", "dns option", "bind source",
 		"mount device", "mount label", "endpoint option", "image env", "image label",

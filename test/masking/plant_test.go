@@ -217,7 +217,12 @@ func (b *bed) containerSpec(t *testing.T) object {
 		"Labels": object{
 			"traefik.http.middlewares.auth.basicauth.users": b.canary("label"),
 			"com.docker.compose.project":                    "shop",
+			"com.docker.compose.service":                    "web",
+			"com.docker.compose.container-number":           "1",
+			"com.docker.compose.oneoff":                     "False",
+			"com.docker.compose.depends_on":                 "",
 			"com.docker.compose.config-hash":                b.canary("compose hash"),
+			"com.docker.compose.project.config_files":       "/" + b.canary("compose files"),
 		},
 		"Healthcheck": object{
 			"Test":     []string{"CMD-SHELL", "printf '%s\\n' " + b.canary("health output") + " # " + b.canary("health command")},
