@@ -170,7 +170,9 @@ type DockerHostHealthCheck struct {
 // DockerHostConnection bounds the connections to an engine.
 type DockerHostConnection struct {
 	// maxConnections bounds the connections for short calls. Each stream (a log, an
-	// exec session, the events) has a connection of its own beside them.
+	// exec session, the events) has a connection of its own beside them, and so have
+	// probes and the inventory: whoever fills all connections does not make the host
+	// look dead.
 	//
 	// +optional
 	// +default=64

@@ -30,8 +30,8 @@ type Config struct {
 	TLS *TLSConfig
 	// SSH is set for ssh.
 	SSH *SSHConfig
-	// MaxConnections bounds the connections of unary calls; a stream has one of
-	// its own beside them.
+	// MaxConnections bounds the connections of unary calls; those of Ping, Version,
+	// Info and List come beside them, and each stream has one of its own.
 	MaxConnections int
 	// IdleTimeout closes a connection that nobody used for so long.
 	IdleTimeout time.Duration
@@ -66,11 +66,21 @@ type CredentialInfo struct {
 
 // Connector makes Engines. internal/engine/moby has the real one.
 type Connector interface {
-	// CheckCredentials judges cfg's credentials without dialling, at time now:
-	// parse, pair, expiry. The error is an *Error of class Auth.
-	CheckCredentials(cfg Config, now time.Time) (CredentialInfo, error)
-	// Open makes an Engine for cfg. It does not dial; the first call does.
-	Open(cfg Config) (Engine, error)
+	// Prepare reads cfg's credentials without dialling: that they are there, can be
+	// parsed and belong together. The error is an *Error, of class Auth where it is
+	// about credentials; it does not change with time. Decrypting an ssh key takes
+	// tenths of a second of CPU, so keep what Prepare returns while cfg is the same,
+	// and no longer: it holds secrets.
+	Prepare(cfg Config) (Prepared, error)
+}
+
+// Prepared is a Config whose credentials are read.
+type Prepared interface {
+	// CheckCredentials describes the credentials and judges them at time now. The
+	// error is an *Error of class Auth.
+	CheckCredentials(now time.Time) (CredentialInfo, error)
+	// Open makes an Engine. It does not dial; the first call does.
+	Open() Engine
 }
 
 // AddressPolicy says which addresses may be dialled. The zero policy allows all

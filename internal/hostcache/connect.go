@@ -39,9 +39,13 @@ func (e *identityError) Error() string {
 // connect makes a session: credentials judged, engine opened and pinged, its
 // version and place read, its event stream open, its containers listed. On
 // failure everything is closed again.
-func (a *accessor) connect(ctx context.Context, host Host, epoch uint64, lost bool) (*session, error) {
-	credentials, err := a.cache.opts.Connector.CheckCredentials(host.Config, time.Now())
-	a.judged(epoch, credentials, err)
+func (a *accessor) connect(ctx context.Context, t target, lost bool) (*session, error) {
+	prepared, err := t.prepare()
+	var credentials engine.CredentialInfo
+	if err == nil {
+		credentials, err = prepared.CheckCredentials(time.Now())
+	}
+	a.judged(t.epoch, credentials, err)
 	if err != nil {
 		return nil, err
 	}
@@ -49,12 +53,7 @@ func (a *accessor) connect(ctx context.Context, host Host, epoch uint64, lost bo
 	if err != nil {
 		return nil, err
 	}
-	eng, err := a.cache.opts.Connector.Open(host.Config)
-	if err != nil {
-		leave()
-		return nil, err
-	}
-	s := newSession(ctx, a, host, epoch, eng, leave)
+	s := newSession(ctx, a, t, prepared, leave)
 	ok := false
 	defer func() {
 		if !ok {

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/dockercontrol/dockercontrol/internal/engine"
@@ -50,6 +51,23 @@ func (a *accessor) attempt(ctx context.Context) (context.Context, Host, uint64) 
 	return ctx, a.host, a.epoch
 }
 
+// target is a host that is to be connected, and stays so for any number of
+// attempts.
+type target struct {
+	host  Host
+	epoch uint64
+	// prepare reads the credentials, the first time it is called: decrypting an ssh
+	// key takes tenths of a second of CPU, and a lost host is dialled each second.
+	// They are forgotten with the target.
+	prepare func() (engine.Prepared, error)
+}
+
+func newTarget(c engine.Connector, host Host, epoch uint64) target {
+	return target{host: host, epoch: epoch, prepare: sync.OnceValues(func() (engine.Prepared, error) {
+		return c.Prepare(host.Config)
+	})}
+}
+
 // maintain connects, serves the connection, and connects again when it is lost,
 // until ctx ends.
 func (a *accessor) maintain(ctx context.Context, host Host, epoch uint64) {
@@ -58,11 +76,12 @@ func (a *accessor) maintain(ctx context.Context, host Host, epoch uint64) {
 		a.memory = memory{endpoint: host.Config.Endpoint}
 	}
 	a.inv.cut(time.Now())
+	t := newTarget(a.cache.opts.Connector, host, epoch)
 	var retry backoff
 	var shown shownErrors
 	lost := false
 	for ctx.Err() == nil {
-		lived, err := a.once(ctx, host, epoch, lost)
+		lived, err := a.once(ctx, t, lost)
 		if ctx.Err() != nil {
 			return
 		}
@@ -105,13 +124,13 @@ func (a *accessor) pause(ctx context.Context, d time.Duration) {
 // once makes one connection and serves it to its end. A panic on the way, of
 // which only an engine's answer can be the cause, is this host's error and
 // nobody else's.
-func (a *accessor) once(ctx context.Context, host Host, epoch uint64, lost bool) (lived time.Duration, err error) {
+func (a *accessor) once(ctx context.Context, t target, lost bool) (lived time.Duration, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = panicked(a.log, r)
 		}
 	}()
-	s, err := a.connect(ctx, host, epoch, lost)
+	s, err := a.connect(ctx, t, lost)
 	if err != nil {
 		a.failures.Add(1)
 		return 0, err

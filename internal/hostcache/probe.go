@@ -131,7 +131,7 @@ func (s *session) checkExpiry(now time.Time) error {
 	if notAfter.IsZero() || now.Before(notAfter) {
 		return nil
 	}
-	info, err := s.a.cache.opts.Connector.CheckCredentials(s.host.Config, now)
+	info, err := s.creds.CheckCredentials(now)
 	s.a.judged(s.epoch, info, err)
 	return err
 }

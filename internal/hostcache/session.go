@@ -52,7 +52,7 @@ const (
 type session struct {
 	a     *accessor
 	epoch uint64
-	host  Host
+	creds engine.Prepared
 	eng   engine.Engine
 	ctx   context.Context
 	end   context.CancelFunc
@@ -83,15 +83,16 @@ type session struct {
 	connectedAt time.Time // zero before it was published
 }
 
-func newSession(ctx context.Context, a *accessor, host Host, epoch uint64, eng engine.Engine, leave func()) *session {
+func newSession(ctx context.Context, a *accessor, t target, prepared engine.Prepared, leave func()) *session {
 	ctx, end := context.WithCancel(ctx)
-	timeout := host.Config.Timeout
+	timeout := t.host.Config.Timeout
 	if timeout <= 0 {
 		timeout = defaultCallTimeout
 	}
 	s := &session{
-		a: a, epoch: epoch, host: host, eng: eng, ctx: ctx, end: end, leave: leave, timeout: timeout,
-		jobs:  &jobs{ctx: ctx, log: a.log, timeout: timeout + engine.ListPatience, maxRetry: host.Health.Interval, results: make(chan func() error)},
+		a: a, epoch: t.epoch, creds: prepared, eng: prepared.Open(),
+		ctx: ctx, end: end, leave: leave, timeout: timeout,
+		jobs:  &jobs{ctx: ctx, log: a.log, timeout: timeout + engine.ListPatience, maxRetry: t.host.Health.Interval, results: make(chan func() error)},
 		inbox: newInbox(),
 		dirty: map[string]struct{}{},
 		gone:  map[string]struct{}{},

@@ -67,7 +67,13 @@ func opener(t testing.TB, endpoint string, change func(*engine.Config)) func() (
 	if change != nil {
 		change(&cfg)
 	}
-	return func() (engine.Engine, error) { return moby.Connector{}.Open(cfg) }
+	return func() (engine.Engine, error) {
+		p, err := moby.Connector{}.Prepare(cfg)
+		if err != nil {
+			return nil, err
+		}
+		return p.Open(), nil
+	}
 }
 
 func dockerdUnix(t *testing.T) Fixture {

@@ -51,6 +51,8 @@ type client struct {
 	dialer  *dialer
 	unary   *http.Transport
 	streams *http.Transport
+	// slots bounds the unary calls under way, those for the upkeep apart.
+	slots chan struct{}
 
 	// api is what was negotiated; nil before the first ping.
 	api atomic.Pointer[api]
@@ -136,11 +138,11 @@ func (c *client) call(ctx context.Context, method, path string, query url.Values
 	if err != nil {
 		return err
 	}
-	return c.roundTrip(req, out)
+	return c.roundTrip(c.unaryCalls(maxBodyBytes), req, out)
 }
 
-func (c *client) roundTrip(req *http.Request, out any) error {
-	resp, err := c.unaryCalls(maxBodyBytes).RoundTrip(req)
+func (c *client) roundTrip(t apiTransport, req *http.Request, out any) error {
+	resp, err := t.RoundTrip(req)
 	if err != nil {
 		return err
 	}

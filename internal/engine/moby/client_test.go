@@ -163,7 +163,7 @@ func TestClose(t *testing.T) {
 			select {
 			case err := <-errs:
 				wantError(t, err, engine.ClassCanceled, "", "was closed on our side")
-			case <-time.After(10 * time.Second):
+			case <-time.After(30 * time.Second):
 				t.Fatal("the call goes on")
 			}
 			_, err := e.Ping(t.Context())

@@ -29,28 +29,9 @@ type Connector struct{}
 
 var _ engine.Connector = Connector{}
 
-// CheckCredentials judges cfg's credentials at time now without dialling.
-func (Connector) CheckCredentials(cfg engine.Config, now time.Time) (engine.CredentialInfo, error) {
-	switch {
-	case cfg.Endpoint.Scheme == engine.SchemeTCP && cfg.TLS != nil:
-		creds, err := parseTLS(cfg.TLS)
-		if err != nil {
-			return engine.CredentialInfo{}, err
-		}
-		return creds.info(), creds.check(now)
-	case cfg.Endpoint.Scheme == engine.SchemeSSH:
-		creds, err := parseSSH(cfg.SSH)
-		if err != nil {
-			return engine.CredentialInfo{}, err
-		}
-		return creds.info(), nil
-	}
-	return engine.CredentialInfo{}, nil
-}
-
-// Open makes an Engine for cfg without dialling. It fails where the credentials
-// cannot be parsed or the endpoint has no known scheme.
-func (Connector) Open(cfg engine.Config) (engine.Engine, error) {
+// Prepare implements engine.Connector. It also fails where the endpoint has no
+// known scheme.
+func (Connector) Prepare(cfg engine.Config) (engine.Prepared, error) {
 	if cfg.MaxConnections <= 0 {
 		cfg.MaxConnections = defaultMaxConnections
 	}
@@ -60,26 +41,59 @@ func (Connector) Open(cfg engine.Config) (engine.Engine, error) {
 	if cfg.Timeout <= 0 {
 		cfg.Timeout = defaultTimeout
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	d, err := newDialer(ctx, cfg)
+	p := &prepared{cfg: cfg}
+	var err error
+	switch {
+	case cfg.Endpoint.Scheme == engine.SchemeUnix, cfg.Endpoint.Scheme == engine.SchemeTCP && cfg.TLS == nil:
+	case cfg.Endpoint.Scheme == engine.SchemeTCP:
+		p.tls, err = parseTLS(cfg.TLS)
+	case cfg.Endpoint.Scheme == engine.SchemeSSH:
+		p.ssh, err = parseSSH(cfg.SSH)
+	default:
+		err = engine.Errorf(engine.ClassInvalid, engine.CauseEndpointInvalid, "an endpoint begins with unix://, tcp:// or ssh://")
+	}
 	if err != nil {
-		cancel()
 		return nil, err
 	}
+	return p, nil
+}
+
+// prepared is a configuration without gaps and its credentials, parsed.
+type prepared struct {
+	cfg engine.Config
+	tls *tlsCredentials // nil: plain
+	ssh *sshCredentials // nil: no ssh
+}
+
+// CheckCredentials implements engine.Prepared.
+func (p *prepared) CheckCredentials(now time.Time) (engine.CredentialInfo, error) {
+	switch {
+	case p.tls != nil:
+		return p.tls.info(), p.tls.check(now)
+	case p.ssh != nil:
+		return p.ssh.info(), nil
+	}
+	return engine.CredentialInfo{}, nil
+}
+
+// Open implements engine.Prepared.
+func (p *prepared) Open() engine.Engine {
+	ctx, cancel := context.WithCancel(context.Background())
+	d := newDialer(ctx, p)
 	return &client{
-		name:    cfg.Endpoint.String(),
-		timeout: cfg.Timeout,
+		name:    p.cfg.Endpoint.String(),
+		timeout: p.cfg.Timeout,
 		dialer:  d,
-		unary:   unaryTransport(cfg, d),
+		unary:   unaryTransport(p.cfg, d),
 		streams: streamTransport(d),
+		slots:   make(chan struct{}, p.cfg.MaxConnections),
 		ctx:     ctx,
 		cancel:  cancel,
-	}, nil
+	}
 }
 
 func unaryTransport(cfg engine.Config, d *dialer) *http.Transport {
 	t := baseTransport(d)
-	t.MaxConnsPerHost = cfg.MaxConnections
 	t.MaxIdleConnsPerHost = cfg.MaxConnections
 	t.IdleConnTimeout = cfg.IdleTimeout
 	return t

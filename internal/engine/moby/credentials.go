@@ -217,10 +217,12 @@ func parseSSHKey(key, passphrase []byte) (ssh.Signer, error) {
 	if keyRounds(key) > maxKeyRounds {
 		return nil, invalid("%s asks for more than %d rounds of passphrase hashing: write it anew with ssh-keygen -p -a 100", keySSH, maxKeyRounds)
 	}
-	signer, err = ssh.ParsePrivateKeyWithPassphrase(key, passphrase)
-	// Files end in a newline that passphrases do not have.
-	if trimmed := bytes.TrimRight(passphrase, "\r\n"); err != nil && len(trimmed) < len(passphrase) {
-		signer, err = ssh.ParsePrivateKeyWithPassphrase(key, trimmed)
+	// Files end in a newline that passphrases do not have. What is likely is tried
+	// first: a try takes as long as the passphrase hash, tenths of a second.
+	trimmed := bytes.TrimRight(passphrase, "\r\n")
+	signer, err = ssh.ParsePrivateKeyWithPassphrase(key, trimmed)
+	if err != nil && len(trimmed) < len(passphrase) {
+		signer, err = ssh.ParsePrivateKeyWithPassphrase(key, passphrase)
 	}
 	if err != nil {
 		return nil, invalid("%s does not open %s", keyPassphrase, keySSH)

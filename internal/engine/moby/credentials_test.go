@@ -78,13 +78,13 @@ func TestCheckTLSCredentials(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			cfg := engine.Config{Endpoint: engine.Endpoint{Scheme: engine.SchemeTCP, Host: "h", Port: 1}, TLS: tt.cfg}
-			_, err := Connector{}.CheckCredentials(cfg, time.Now())
+			_, err := check(cfg)
 			wantError(t, err, engine.ClassAuth, tt.cause, tt.part)
 			noSecrets(t, err, tt.cfg.Key)
 		})
 	}
 	cfg := engine.Config{Endpoint: engine.Endpoint{Scheme: engine.SchemeTCP, Host: "h", Port: 1}, TLS: good}
-	info, err := Connector{}.CheckCredentials(cfg, time.Now())
+	info, err := check(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func TestCheckTLSCredentials(t *testing.T) {
 	}
 	// One CA of two that is still valid will do, as in a rotation.
 	cfg.TLS = with(func(c *engine.TLSConfig) { c.CA = append(append([]byte{}, old.pem...), ca.pem...) })
-	if _, err := (Connector{}).CheckCredentials(cfg, time.Now()); err != nil {
+	if _, err := check(cfg); err != nil {
 		t.Errorf("an expired CA beside a valid one: %v", err)
 	}
 }
@@ -144,13 +144,10 @@ func TestCheckSSHCredentials(t *testing.T) {
 	endpoint := engine.Endpoint{Scheme: engine.SchemeSSH, User: "u", Host: "h", Port: 22, Path: "/s"}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Connector{}.CheckCredentials(engine.Config{Endpoint: endpoint, SSH: tt.cfg}, time.Now())
+			_, err := check(engine.Config{Endpoint: endpoint, SSH: tt.cfg})
 			wantError(t, err, engine.ClassAuth, tt.cause, tt.part)
 			if tt.cfg != nil {
 				noSecrets(t, err, tt.cfg.PrivateKey, tt.cfg.Passphrase)
-			}
-			if _, err := (Connector{}).Open(engine.Config{Endpoint: endpoint, SSH: tt.cfg}); engine.CauseOf(err) != tt.cause {
-				t.Errorf("Open says %v", err)
 			}
 		})
 	}
@@ -160,7 +157,7 @@ func TestCheckSSHCredentials(t *testing.T) {
 		"locked, newline at the end":    {PrivateKey: locked, Passphrase: []byte("open sesame\n"), KnownHosts: known},
 		"plain, lines as Windows ends ": {PrivateKey: plain, KnownHosts: []byte(strings.ReplaceAll(string(known), "\n", "\r\n"))},
 	} {
-		info, err := Connector{}.CheckCredentials(engine.Config{Endpoint: endpoint, SSH: cfg}, time.Now())
+		info, err := check(engine.Config{Endpoint: endpoint, SSH: cfg})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -168,6 +165,38 @@ func TestCheckSSHCredentials(t *testing.T) {
 			t.Errorf("%s: fingerprint %q, want %q", name, info.Fingerprint, want)
 		}
 	}
+}
+
+// BenchmarkLockedKey shows what an encrypted key costs: to read it, and to connect
+// again with what was read.
+func BenchmarkLockedKey(b *testing.B) {
+	key, s := newSSHKey(b)
+	cfg := engine.Config{
+		Endpoint: engine.Endpoint{Scheme: engine.SchemeSSH, User: "u", Host: "h", Port: 22, Path: "/s"},
+		SSH: &engine.SSHConfig{
+			PrivateKey: lockedKey(b, key), Passphrase: []byte("open sesame\n"),
+			KnownHosts: []byte("h " + string(ssh.MarshalAuthorizedKey(s.PublicKey()))),
+		},
+	}
+	p, err := Connector{}.Prepare(cfg)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Run("prepare", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := (Connector{}).Prepare(cfg); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("retry", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := p.CheckCredentials(time.Now()); err != nil {
+				b.Fatal(err)
+			}
+			_ = p.Open().Close()
+		}
+	})
 }
 
 // lockedKey encrypts a key with the passphrase "open sesame".
@@ -196,11 +225,11 @@ func rounds(t testing.TB, key []byte, n uint32) []byte {
 
 func TestNoCredentialsNeeded(t *testing.T) {
 	for _, ep := range []engine.Endpoint{{Scheme: engine.SchemeUnix, Path: "/s"}, {Scheme: engine.SchemeTCP, Host: "h", Port: 1}} {
-		if _, err := (Connector{}).CheckCredentials(engine.Config{Endpoint: ep}, time.Now()); err != nil {
+		if _, err := check(engine.Config{Endpoint: ep}); err != nil {
 			t.Errorf("%s: %v", ep, err)
 		}
 	}
-	_, err := Connector{}.Open(engine.Config{})
+	_, err := Connector{}.Prepare(engine.Config{})
 	wantError(t, err, engine.ClassInvalid, engine.CauseEndpointInvalid, "unix://")
 }
 

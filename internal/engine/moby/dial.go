@@ -40,29 +40,12 @@ type dialer struct {
 	conns    connSet
 }
 
-func newDialer(ctx context.Context, cfg engine.Config) (*dialer, error) {
-	d := &dialer{ctx: ctx, endpoint: cfg.Endpoint, timeout: cfg.Timeout, policy: cfg.Policy}
-	switch cfg.Endpoint.Scheme {
-	case engine.SchemeUnix:
-	case engine.SchemeTCP:
-		if cfg.TLS == nil {
-			break
-		}
-		creds, err := parseTLS(cfg.TLS)
-		if err != nil {
-			return nil, err
-		}
-		d.tls = creds
-	case engine.SchemeSSH:
-		creds, err := parseSSH(cfg.SSH)
-		if err != nil {
-			return nil, err
-		}
-		d.ssh = newSSHPool(ctx, d, creds)
-	default:
-		return nil, engine.Errorf(engine.ClassInvalid, engine.CauseEndpointInvalid, "an endpoint begins with unix://, tcp:// or ssh://")
+func newDialer(ctx context.Context, p *prepared) *dialer {
+	d := &dialer{ctx: ctx, endpoint: p.cfg.Endpoint, timeout: p.cfg.Timeout, policy: p.cfg.Policy, tls: p.tls}
+	if p.ssh != nil {
+		d.ssh = newSSHPool(ctx, d, p.ssh)
 	}
-	return d, nil
+	return d
 }
 
 // DialContext connects to the engine, whatever address it is asked for. Its

@@ -198,7 +198,7 @@ func TestSSHConnCloses(t *testing.T) {
 		if err == nil {
 			t.Error("a read of a closed connection succeeded")
 		}
-	case <-time.After(5 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("Read goes on after Close")
 	}
 	if n := e.Connections(); n != 0 {
@@ -210,7 +210,7 @@ func TestSSHConnCloses(t *testing.T) {
 func TestSSHKeepAlive(t *testing.T) {
 	s := newSSHServer(t)
 	e := open(t, s.client(unixServer(t, fakeEngine(nil)).Endpoint.Path)).(*client)
-	e.dialer.ssh.keepAlive, e.dialer.ssh.keepAliveWait = 20*time.Millisecond, 20*time.Millisecond
+	e.dialer.ssh.keepAlive, e.dialer.ssh.keepAliveWait = 20*time.Millisecond, 2*time.Second
 	if _, err := e.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -220,7 +220,7 @@ func TestSSHKeepAlive(t *testing.T) {
 	s.mute.Store(true)
 	select {
 	case <-link.dead:
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Error("the connection outlives its server's silence")
 	}
 }
@@ -228,10 +228,10 @@ func TestSSHKeepAlive(t *testing.T) {
 // eventually waits for a condition.
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("no %s within 10 s", what)
+			t.Fatalf("no %s within 30 s", what)
 		}
 		time.Sleep(10 * time.Millisecond)
 	}

@@ -24,9 +24,13 @@ limitations under the License.
 // HTTP is always plain HTTP/1.1 to a made-up host name; the dialer below it does
 // TLS and ssh itself. One dialer serves pooled calls, streams and hijacked
 // sessions alike, so that an address policy or a host key is checked in one
-// place. There are two pools: unary calls share up to Config.MaxConnections
-// kept-alive connections and always have a deadline; each stream has a
-// connection of its own and none. No proxy from the environment is used and no
+// place. There are two pools: unary calls share kept-alive connections and always
+// have a deadline; each stream has a connection of its own and none. At most
+// Config.MaxConnections unary calls are under way at once, each with a
+// connection to itself. Ping, Version, Info and List are not counted and never
+// wait: they tell whether the engine is well, which callers who fill all
+// connections must not decide. Who makes those is the engine's one owner
+// (hostcache), which bounds how many. No proxy from the environment is used and no
 // redirect is followed.
 //
 // Over ssh all connections of an engine are channels of one ssh connection, which

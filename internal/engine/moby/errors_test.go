@@ -259,7 +259,7 @@ func TestCallerGivesUp(t *testing.T) {
 	_, err := e.Ping(ctx)
 	wantError(t, err, engine.ClassCanceled, "", "was given up")
 
-	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	ctx, cancel = context.WithTimeout(t.Context(), impatience)
 	defer cancel()
 	_, err = e.Ping(ctx)
 	wantError(t, err, engine.ClassTimeout, engine.CauseTimeout, "did not answer in time")

@@ -251,7 +251,7 @@ func TestExecInspect(t *testing.T) {
 func TestSessionOutlivesTheTimeout(t *testing.T) {
 	e := open(t, slow(unixServer(t, fakeEngine(map[string]http.HandlerFunc{
 		"POST /exec/x/start": hijacked(func(rw *bufio.ReadWriter) {
-			time.Sleep(600 * time.Millisecond)
+			time.Sleep(impatience * 3 / 2)
 			_, _ = rw.WriteString("late")
 		}),
 	}))))

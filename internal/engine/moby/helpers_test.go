@@ -86,7 +86,7 @@ func unixServer(t testing.TB, h http.Handler) engine.Config {
 	s.Listener = l
 	s.Start()
 	t.Cleanup(s.Close)
-	return engine.Config{Endpoint: engine.Endpoint{Scheme: engine.SchemeUnix, Path: path}, Timeout: 5 * time.Second}
+	return engine.Config{Endpoint: engine.Endpoint{Scheme: engine.SchemeUnix, Path: path}, Timeout: 30 * time.Second}
 }
 
 // socketDir is short: a socket's path has 107 bytes at most.
@@ -105,7 +105,7 @@ func tcpConfig(addr net.Addr) engine.Config {
 	tcp := addr.(*net.TCPAddr)
 	return engine.Config{
 		Endpoint: engine.Endpoint{Scheme: engine.SchemeTCP, Host: "127.0.0.1", Port: tcp.Port},
-		Timeout:  5 * time.Second,
+		Timeout:  30 * time.Second,
 		Policy:   engine.AddressPolicy{Loopback: true},
 	}
 }
@@ -153,16 +153,26 @@ func hold(c net.Conn) {
 
 func open(t testing.TB, cfg engine.Config) engine.Engine {
 	t.Helper()
-	e, err := Connector{}.Open(cfg)
+	p, err := Connector{}.Prepare(cfg)
 	if err != nil {
-		t.Fatalf("Open: %v", err)
+		t.Fatalf("Prepare: %v", err)
 	}
+	e := p.Open()
 	t.Cleanup(func() {
 		if err := e.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
 	})
 	return e
+}
+
+// check reads and judges credentials.
+func check(cfg engine.Config) (engine.CredentialInfo, error) {
+	p, err := Connector{}.Prepare(cfg)
+	if err != nil {
+		return engine.CredentialInfo{}, err
+	}
+	return p.CheckCredentials(time.Now())
 }
 
 // wantError checks an error's class, cause and a part of its message.

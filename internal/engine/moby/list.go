@@ -122,7 +122,7 @@ func (c *client) listPage(ctx context.Context, kind engine.Kind, path string, qu
 	if err != nil {
 		return nil, err
 	}
-	resp, err := c.unaryCalls(maxListBytes).RoundTrip(req)
+	resp, err := c.upkeepCalls(maxListBytes).RoundTrip(req)
 	if err != nil {
 		return nil, c.swarmless(kind, err)
 	}

@@ -87,7 +87,7 @@ func (c *client) pingOnce(ctx context.Context, method string) (http.Header, stri
 	if err != nil {
 		return nil, "", err
 	}
-	resp, err := c.unaryCalls(maxErrorBody).RoundTrip(req)
+	resp, err := c.upkeepCalls(maxErrorBody).RoundTrip(req)
 	if err != nil {
 		return nil, "", err
 	}
@@ -103,7 +103,18 @@ func (c *client) rawGet(ctx context.Context, path string, out any) error {
 	if err != nil {
 		return err
 	}
-	return c.roundTrip(req, out)
+	return c.roundTrip(c.upkeepCalls(maxBodyBytes), req, out)
+}
+
+// upkeepGet is get for what is asked to watch the engine.
+func (c *client) upkeepGet(ctx context.Context, path string, out any) error {
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	req, err := c.newRequest(ctx, http.MethodGet, path, nil, nil)
+	if err != nil {
+		return err
+	}
+	return c.roundTrip(c.upkeepCalls(maxBodyBytes), req, out)
 }
 
 var versionSyntax = regexp.MustCompile(`^[0-9]{1,4}\.[0-9]{1,4}$`)
@@ -170,7 +181,7 @@ func (c *client) apiVersion(ctx context.Context) (string, error) {
 // Version returns /version.
 func (c *client) Version(ctx context.Context) (engine.Version, error) {
 	var v engine.Version
-	if err := c.get(ctx, "/version", nil, &v); err != nil {
+	if err := c.upkeepGet(ctx, "/version", &v); err != nil {
 		return engine.Version{}, err
 	}
 	if v.APIVersion == "" {
@@ -182,7 +193,7 @@ func (c *client) Version(ctx context.Context) (engine.Version, error) {
 // Info returns the project's part of /info.
 func (c *client) Info(ctx context.Context) (engine.Info, error) {
 	var i engine.Info
-	if err := c.get(ctx, "/info", nil, &i); err != nil {
+	if err := c.upkeepGet(ctx, "/info", &i); err != nil {
 		return engine.Info{}, err
 	}
 	return i, nil

@@ -35,12 +35,16 @@ import (
 )
 
 func unixConfig(path string) engine.Config {
-	return engine.Config{Endpoint: engine.Endpoint{Scheme: engine.SchemeUnix, Path: path}, Timeout: 5 * time.Second}
+	return engine.Config{Endpoint: engine.Endpoint{Scheme: engine.SchemeUnix, Path: path}, Timeout: 30 * time.Second}
 }
+
+// impatience is the timeout of tests that wait for it: long enough to connect on a
+// busy machine.
+const impatience = time.Second
 
 // slow makes a test of a timeout short.
 func slow(cfg engine.Config) engine.Config {
-	cfg.Timeout = 300 * time.Millisecond
+	cfg.Timeout = impatience
 	return cfg
 }
 

@@ -183,7 +183,7 @@ func (s *sshServer) client(socket string) engine.Config {
 	return engine.Config{
 		Endpoint: engine.Endpoint{Scheme: engine.SchemeSSH, User: "docker", Host: "127.0.0.1", Port: port, Path: socket},
 		SSH:      &engine.SSHConfig{PrivateKey: s.key, KnownHosts: s.knownHosts(s.hostKeys...)},
-		Timeout:  5 * time.Second,
+		Timeout:  30 * time.Second,
 		Policy:   engine.AddressPolicy{Loopback: true},
 	}
 }

@@ -24,6 +24,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,7 +51,7 @@ func TestEvents(t *testing.T) {
 			queries <- r.URL.Query()
 			flushed(w, `{"Type":"container","Action":"start","Actor":{"ID":"a"},"time":5,"timeNano":5000000001}`+"\n")
 			// Longer than the timeout of unary calls: a stream has none.
-			time.Sleep(500 * time.Millisecond)
+			time.Sleep(impatience * 3 / 2)
 			flushed(w, `{"Type":"container","Action":"die","Actor":{"ID":"a"},"time":6}`)
 		},
 	}))))
@@ -203,7 +204,7 @@ func TestStreamsEnd(t *testing.T) {
 						if engine.ClassOf(err) != engine.ClassCanceled {
 							t.Errorf("got %v of class %q, want canceled", err, engine.ClassOf(err))
 						}
-					case <-time.After(10 * time.Second):
+					case <-time.After(30 * time.Second):
 						t.Fatal("the read goes on")
 					}
 					_ = s.close()
@@ -254,36 +255,147 @@ func TestStreamsNeedNoUnaryConnection(t *testing.T) {
 	eventually(t, "end of the streams' connections", func() bool { return e.Connections() == 1 })
 }
 
-func TestMaxConnections(t *testing.T) {
-	busy := make(chan struct{}, 100)
-	release := make(chan struct{})
-	cfg := unixServer(t, fakeEngine(map[string]http.HandlerFunc{
-		"GET /info": func(w http.ResponseWriter, _ *http.Request) {
+// hanging serves containers that answer no inspection before release is closed,
+// and tells of each inspection on busy.
+func hanging(t *testing.T) (cfg engine.Config, busy chan struct{}, release func()) {
+	t.Helper()
+	busy = make(chan struct{}, 100)
+	released := make(chan struct{})
+	release = sync.OnceFunc(func() { close(released) })
+	cfg = unixServer(t, fakeEngine(map[string]http.HandlerFunc{
+		"GET /containers/{id}/json": func(w http.ResponseWriter, r *http.Request) {
 			busy <- struct{}{}
-			<-release
+			select {
+			case <-released:
+			case <-r.Context().Done():
+			}
 			_, _ = io.WriteString(w, "{}")
 		},
+		"GET /version": func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"ApiVersion":"1.41"}`) },
+		"GET /info":    func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, `{"ID":"x"}`) },
+		"GET /containers/json": func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "[]")
+		},
+		"GET /events": func(w http.ResponseWriter, r *http.Request) {
+			flushed(w, "")
+			untilGone(r)
+		},
 	}))
+	t.Cleanup(release)
+	return cfg, busy, release
+}
+
+func TestMaxConnections(t *testing.T) {
+	cfg, busy, release := hanging(t)
 	cfg.MaxConnections = 3
+	cfg.Timeout = time.Minute
 	e := open(t, cfg).(*client)
+	if _, err := e.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	errs := make(chan error)
 	for range 9 {
 		go func() {
-			_, err := e.Info(t.Context())
+			_, err := e.Inspect(t.Context(), engine.Containers, "a")
 			errs <- err
 		}()
 	}
 	for range 3 {
 		<-busy
 	}
-	if n := e.Connections(); n > 3 {
-		t.Errorf("%d connections, want 3 at most", n)
+	if n := e.Connections(); n > 4 { // the ping's may not have been idle again yet
+		t.Errorf("%d connections, want 4 at most", n)
 	}
-	close(release)
+	release()
 	for range 9 {
 		if err := <-errs; err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestUpkeepNeedsNoUnaryConnection: callers who fill all connections keep one
+// another waiting, but not what tells whether the engine is well.
+func TestUpkeepNeedsNoUnaryConnection(t *testing.T) {
+	cfg, busy, release := hanging(t)
+	cfg.MaxConnections = 1
+	cfg.Timeout = time.Minute
+	e := open(t, cfg)
+	first := make(chan error, 1)
+	go func() {
+		_, err := e.Inspect(t.Context(), engine.Containers, "a")
+		first <- err
+	}()
+	<-busy
+	if _, err := e.Ping(t.Context()); err != nil {
+		t.Errorf("ping: %v", err)
+	}
+	if _, err := e.Version(t.Context()); err != nil {
+		t.Errorf("version: %v", err)
+	}
+	if _, err := e.Info(t.Context()); err != nil {
+		t.Errorf("info: %v", err)
+	}
+	if _, err := e.List(t.Context(), engine.Containers, engine.ListOptions{}); err != nil {
+		t.Errorf("list: %v", err)
+	}
+	s, err := e.Events(t.Context(), engine.EventsOptions{})
+	if err != nil {
+		t.Fatalf("events: %v", err)
+	}
+	_ = s.Close()
+
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = e.Inspect(ctx, engine.Containers, "b")
+	wantError(t, err, engine.ClassTimeout, engine.CauseTimeout, "all 1 connections")
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	_, err = e.Inspect(gone, engine.Containers, "b")
+	wantError(t, err, engine.ClassCanceled, "", "given up")
+	if len(busy) > 0 {
+		t.Error("a call without a connection reached the engine")
+	}
+	release()
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if _, err := e.Inspect(t.Context(), engine.Containers, "b"); err != nil {
+		t.Errorf("the connection was not given back: %v", err)
+	}
+}
+
+// TestFailuresGiveConnectionsBack: whatever becomes of a call, the next one has
+// its connection.
+func TestFailuresGiveConnectionsBack(t *testing.T) {
+	cfg := unixServer(t, fakeEngine(map[string]http.HandlerFunc{
+		"GET /containers/refused/json": func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"message":"no"}`, http.StatusConflict) },
+		"GET /containers/broken/json":  func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"GET /containers/junk/json":    func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "{") },
+		"POST /containers/refused/":    func(w http.ResponseWriter, _ *http.Request) { http.Error(w, `{"message":"no"}`, http.StatusConflict) },
+		"POST /containers/a/start":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) },
+		"POST /containers/b/start":     func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotModified) },
+	}))
+	cfg.MaxConnections = 1
+	cfg.Timeout = 30 * time.Second
+	e := open(t, cfg).(*client)
+	for range 3 {
+		for _, id := range []string{"refused", "broken", "junk"} {
+			if _, err := e.Inspect(t.Context(), engine.Containers, id); err == nil || engine.ClassOf(err) == engine.ClassTimeout {
+				t.Errorf("inspect %s: %v", id, err)
+			}
+		}
+		for _, id := range []string{"a", "b"} {
+			if err := e.ContainerStart(t.Context(), id); err != nil {
+				t.Errorf("start %s: %v", id, err)
+			}
+		}
+		if err := e.ContainerStart(t.Context(), "refused"); engine.ClassOf(err) != engine.ClassConflict {
+			t.Errorf("start: %v", err)
+		}
+	}
+	if n := len(e.slots); n != 0 {
+		t.Errorf("%d slots are taken by nobody", n)
 	}
 }
 

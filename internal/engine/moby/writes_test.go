@@ -272,13 +272,13 @@ func TestNotModifiedIsSuccess(t *testing.T) {
 // TestStopMayTakeItsGrace: a stop waits longer than other calls.
 func TestStopMayTakeItsGrace(t *testing.T) {
 	cfg := slow(unixServer(t, fakeEngine(map[string]http.HandlerFunc{
-		"/containers/a/json":       status(200, "application/json", `{"Config":{"StopTimeout":1}}`),
+		"/containers/a/json":       status(200, "application/json", `{"Config":{"StopTimeout":30}}`),
 		"/containers/default/json": status(200, "application/json", `{"Config":{}}`),
-		"/":                        func(http.ResponseWriter, *http.Request) { time.Sleep(500 * time.Millisecond) },
+		"/":                        func(http.ResponseWriter, *http.Request) { time.Sleep(impatience * 3 / 2) },
 	})))
 	e := open(t, cfg)
 	for name, call := range map[string]func() error{
-		"given":     func() error { return e.ContainerStop(t.Context(), "a", time.Second) },
+		"given":     func() error { return e.ContainerStop(t.Context(), "a", 30*time.Second) },
 		"own":       func() error { return e.ContainerStop(t.Context(), "a", -1) },
 		"default":   func() error { return e.ContainerRestart(t.Context(), "default", -1) },
 		"too short": func() error { return e.ContainerKill(t.Context(), "a", "") },

@@ -25,10 +25,10 @@ import (
 
 // Connector is a fake engine.Connector.
 type Connector struct {
-	mu      sync.Mutex
-	engines map[string]*Engine
-	check   func(engine.Config, time.Time) (engine.CredentialInfo, error)
-	checks  int
+	mu               sync.Mutex
+	engines          map[string]*Engine
+	check            func(engine.Config, time.Time) (engine.CredentialInfo, error)
+	checks, prepares int
 }
 
 var _ engine.Connector = &Connector{}
@@ -61,28 +61,48 @@ func (c *Connector) Checks() int {
 	return c.checks
 }
 
-// CheckCredentials implements engine.Connector.
-func (c *Connector) CheckCredentials(cfg engine.Config, now time.Time) (engine.CredentialInfo, error) {
+// Prepares returns how often credentials were read.
+func (c *Connector) Prepares() int {
 	c.mu.Lock()
-	check := c.check
-	c.checks++
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	return c.prepares
+}
+
+// Prepare implements engine.Connector.
+func (c *Connector) Prepare(cfg engine.Config) (engine.Prepared, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.prepares++
+	return prepared{c: c, cfg: cfg}, nil
+}
+
+type prepared struct {
+	c   *Connector
+	cfg engine.Config
+}
+
+// CheckCredentials implements engine.Prepared.
+func (p prepared) CheckCredentials(now time.Time) (engine.CredentialInfo, error) {
+	p.c.mu.Lock()
+	check := p.c.check
+	p.c.checks++
+	p.c.mu.Unlock()
 	if check == nil {
 		return engine.CredentialInfo{}, nil
 	}
-	return check(cfg, now)
+	return check(p.cfg, now)
 }
 
-// Open implements engine.Connector.
-func (c *Connector) Open(cfg engine.Config) (engine.Engine, error) {
-	c.mu.Lock()
-	e := c.engines[cfg.Endpoint.String()]
-	c.mu.Unlock()
+// Open implements engine.Prepared.
+func (p prepared) Open() engine.Engine {
+	p.c.mu.Lock()
+	e := p.c.engines[p.cfg.Endpoint.String()]
+	p.c.mu.Unlock()
 	if e == nil {
-		e = newEngine(cfg.Endpoint.String())
+		e = newEngine(p.cfg.Endpoint.String())
 		e.Fail(All, Refused())
 	}
-	return e.open(cfg), nil
+	return e.open(p.cfg)
 }
 
 // MustParse parses an endpoint or panics.
