@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -30,6 +31,7 @@ import (
 	"k8s.io/apimachinery/pkg/selection"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/leaderelection/resourcelock"
 	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -46,6 +48,9 @@ const (
 	component = "dockercontrol-manager"
 	// leaseName is the leader's Lease.
 	leaseName = "dockercontrol-manager"
+	// renewDeadline is controller-runtime's default; a request for the Lease may take
+	// half of it.
+	renewDeadline = 10 * time.Second
 )
 
 // Run runs the manager against the cluster of cfg until ctx ends, and returns
@@ -85,6 +90,14 @@ func newManager(cfg *rest.Config, o Options) (ctrl.Manager, error) {
 		LeaderElectionNamespace:       o.Namespace,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       ptr.To(o.ShutdownTimeout),
+	}
+	if o.LeaderElect && o.LeaderIdentity != "" {
+		lock, err := resourcelock.NewFromKubeconfig(resourcelock.LeasesResourceLock, o.Namespace, leaseName,
+			resourcelock.ResourceLockConfig{Identity: o.LeaderIdentity}, cfg, renewDeadline)
+		if err != nil {
+			return nil, err
+		}
+		options.LeaderElectionResourceLockInterface = lock
 	}
 	// Several managers may run in one process (tests do): names of controllers
 	// need not be unique there.

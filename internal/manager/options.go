@@ -43,6 +43,10 @@ type Options struct {
 
 	// LeaderElect makes one of several replicas the one that writes.
 	LeaderElect bool
+	// LeaderIdentity names this manager in the leader's Lease; empty makes up a name
+	// for each process. A manager that is given the name of one that died takes over
+	// its Lease at once, so only who knows that there are no two may give it.
+	LeaderIdentity string
 	// Namespace is the manager's own: the leader's Lease and the Secret with the
 	// replicas' keys are in it.
 	Namespace string

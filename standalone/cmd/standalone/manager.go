@@ -26,6 +26,12 @@ import (
 	"github.com/dockercontrol/dockercontrol/standalone/internal/app"
 )
 
+// leaderIdentity is this manager's name in the leader's Lease, the same after each start. The data directory is locked,
+// so that a Lease of this name is of a process that is gone, killed before it could give it back: the next one leads at
+// once instead of waiting until the Lease has run out. Managers that run elsewhere against this control plane have names
+// of their own, and wait as ever.
+const leaderIdentity = "standalone"
+
 // defaultManagerOptions are the manager's defaults here: the machine's own sockets and loopback may be dialled, since
 // that is where the Docker engines of those who have no cluster are, and only the addresses that are asked for are
 // served, so that several of these run side by side.
@@ -35,6 +41,7 @@ func defaultManagerOptions() manager.Options {
 	o.AllowLoopbackEndpoints = true
 	o.MetricsAddress = app.NoAddress
 	o.HealthAddress = app.NoAddress
+	o.LeaderIdentity = leaderIdentity
 	return o
 }
 
