@@ -313,12 +313,12 @@ func (s *suite) checkSecondStart(t *testing.T, what, execID string) {
 // testExecResizeEarly allows a refusal, and a wait for the start: dockerd waits
 // for 10 s.
 func (s *suite) testExecResizeEarly(t *testing.T, id string) {
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
 	req := withStdin(command("sh"))
 	req.Tty = true
-	execID, err := s.e.ExecCreate(ctx, id, req)
+	execID, err := s.e.ExecCreate(s.context(t), id, req)
 	s.must(t, "create an exec", err)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
 	if err := s.e.ExecResize(ctx, execID, engine.TTYSize{Height: 10, Width: 20}); err == nil {
 		t.Error("a resize before the start is no error")
 	}

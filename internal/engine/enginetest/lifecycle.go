@@ -85,6 +85,8 @@ func (s *suite) testExitCodes(t *testing.T) {
 
 func (s *suite) testStop(t *testing.T) {
 	ctx := s.context(t)
+	// What a stop may take at most tells whose grace it was, so the others are long:
+	// dockerd's own is 10 s.
 	tests := []struct {
 		name     string
 		script   string
@@ -93,10 +95,10 @@ func (s *suite) testStop(t *testing.T) {
 		code     int
 		min, max time.Duration
 	}{
-		{"heeds the signal", "trap 'exit 7' TERM; while :; do sleep 0.05; done", 0, 10 * time.Second, 7, 0, 8 * time.Second},
-		{"ignores it", "trap '' TERM; while :; do sleep 0.05; done", 0, time.Second, 137, 900 * time.Millisecond, 8 * time.Second},
-		{"ignores it for its own grace", "trap '' TERM; while :; do sleep 0.05; done", 1, -1, 137, 900 * time.Millisecond, 8 * time.Second},
-		{"no grace", "trap '' TERM; while :; do sleep 0.05; done", 0, 0, 137, 0, 5 * time.Second},
+		{"heeds the signal", "trap 'exit 7' TERM; while :; do sleep 0.05; done", 0, 60 * time.Second, 7, 0, 30 * time.Second},
+		{"ignores it", "trap '' TERM; while :; do sleep 0.05; done", 60, time.Second, 137, 900 * time.Millisecond, 30 * time.Second},
+		{"ignores it for its own grace", "trap '' TERM; while :; do sleep 0.05; done", 1, -1, 137, 900 * time.Millisecond, 9500 * time.Millisecond},
+		{"no grace", "trap '' TERM; while :; do sleep 0.05; done", 60, 0, 137, 0, 30 * time.Second},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

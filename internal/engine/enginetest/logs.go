@@ -18,7 +18,6 @@ package enginetest
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -234,7 +233,7 @@ func (s *suite) testLogQuiet(t *testing.T) {
 	l, err := s.e.Logs(s.context(t), id, engine.LogsOptions{Stdout: true, Follow: true, Tail: 0})
 	s.must(t, "follow the log of a container that says nothing", err)
 	defer func() { _ = l.Close() }()
-	stop := repeat(a, "after\n", 200*time.Millisecond)
+	stop := again(t, func() error { _, err := io.WriteString(a, "after\n"); return err })
 	defer stop()
 	for range 2 {
 		f, err := readFrame(l)
@@ -253,27 +252,6 @@ func (s *suite) testLogQuiet(t *testing.T) {
 			t.Errorf("a read of a closed log says %v", err)
 		}
 	})
-}
-
-// repeat writes line again and again until its returned stop is called.
-func repeat(w io.Writer, line string, every time.Duration) (stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		ticker := time.NewTicker(every)
-		defer ticker.Stop()
-		for ctx.Err() == nil {
-			if _, err := io.WriteString(w, line); err != nil {
-				return
-			}
-			select {
-			case <-ctx.Done():
-			case <-ticker.C:
-			}
-		}
-	}()
-	return func() { cancel(); <-done }
 }
 
 // testLogRestart expects one log for all of a container's runs. A follower of

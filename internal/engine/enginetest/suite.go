@@ -35,9 +35,10 @@ import (
 
 const (
 	// limit bounds a test's waiting. What takes longer on two busy cores hangs.
-	limit = 30 * time.Second
-	// prompt is how soon a call must end that was told to.
-	prompt = 3 * time.Second
+	limit = time.Minute
+	// prompt is how soon a call must end that was told to: far from the minute that
+	// it may last otherwise, and long enough for two busy cores.
+	prompt = 15 * time.Second
 )
 
 // ownLabel is on everything the suite makes.
@@ -304,4 +305,30 @@ func readAll(t testing.TB, r io.ReadCloser) []byte {
 		t.Fatalf("read after %d bytes: %v", len(b), err)
 	}
 	return b
+}
+
+// again does something at once and then five times a second, until it fails or
+// the returned stop is called: an engine answers the request for a stream before
+// it looks at what the stream is of, so that who waits on one has to go on doing
+// what it shows.
+func again(t testing.TB, do func() error) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		ticker := time.NewTicker(200 * time.Millisecond)
+		defer ticker.Stop()
+		for ctx.Err() == nil {
+			if err := do(); err != nil {
+				t.Errorf("doing it again: %v", err)
+				return
+			}
+			select {
+			case <-ctx.Done():
+			case <-ticker.C:
+			}
+		}
+	}()
+	return func() { cancel(); <-done }
 }
