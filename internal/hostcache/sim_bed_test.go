@@ -89,7 +89,7 @@ func (f *fleet) host(n int) Host {
 	return Host{
 		Key: f.key(n), UID: "uid",
 		Config: engine.Config{Endpoint: engine.Endpoint{Scheme: engine.SchemeUnix, Path: f.socket(n)}, Timeout: 2 * time.Second},
-		Health: HealthCheck{Interval: time.Second, Timeout: 500 * time.Millisecond, FailureThreshold: 2},
+		Health: HealthCheck{Interval: time.Second, Timeout: 2 * time.Second, FailureThreshold: 2},
 	}
 }
 

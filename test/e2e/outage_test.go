@@ -48,11 +48,11 @@ func TestOutages(t *testing.T) {
 		},
 		"frozen": {
 			func(t *testing.T, d *testbed.Dockerd) { d.Pause(t) }, func(t *testing.T, d *testbed.Dockerd) { d.Resume(t) },
-			"Timeout", 7 * time.Second,
+			"Timeout", 13 * time.Second,
 		},
 		"cut off": {
 			func(t *testing.T, d *testbed.Dockerd) { d.CutNetwork(t) }, func(t *testing.T, d *testbed.Dockerd) { d.HealNetwork(t) },
-			"Timeout", 7 * time.Second,
+			"Timeout", 13 * time.Second,
 		},
 	}
 	for name, o := range outages {
@@ -74,20 +74,20 @@ func TestOutages(t *testing.T) {
 	}
 }
 
-// TestNoFlappingUnderTheThreshold freezes a real engine for one probe of three:
+// TestNoFlappingUnderTheThreshold freezes a real engine for a probe or two of six:
 // nothing is written.
 func TestNoFlappingUnderTheThreshold(t *testing.T) {
 	b := newBed(t)
 	d := testbed.StartDockerd(t, testbed.DockerdOptions{})
 	host := testenv.NewHost(b.namespace, "remote", d.Endpoint())
-	host.Spec.HealthCheck.Timeout = &metav1.Duration{Duration: 500 * time.Millisecond}
-	host.Spec.HealthCheck.FailureThreshold = 4
+	host.Spec.HealthCheck.Timeout = &metav1.Duration{Duration: 2 * time.Second}
+	host.Spec.HealthCheck.FailureThreshold = 6
 	b.Create(t, host)
 	b.WaitReady(t, host, "True/Connected", promptly)
 	b.WaitEvents(t, host, "Normal Connected")
 	writes := b.manager.Writes()
 	d.Pause(t)
-	hold(2500 * time.Millisecond) // two probes of the four fail
+	hold(5 * time.Second) // at least one probe fails; six take more than 12 s
 	d.Resume(t)
 	hold(2 * time.Second)
 	if n := b.manager.Writes() - writes; n != 0 {

@@ -67,7 +67,7 @@ func TestManyContainers(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	host := testenv.NewHost(b.namespace, "full", serve(t, full))
 	b.Create(t, host)
-	t.Logf("counted after %s", b.WaitCounts(t, host, 30_000, 0, 30*time.Second))
+	t.Logf("counted after %s", b.WaitCounts(t, host, 30_000, 0, 2*time.Minute))
 	runtime.GC()
 	runtime.ReadMemStats(&after)
 	// A summary in an engine's list is about 800 bytes; the inventory keeps it and

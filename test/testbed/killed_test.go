@@ -63,11 +63,11 @@ func TestKilledTestLeavesNothing(t *testing.T) {
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	Eventually(t, 5*time.Second, "the processes of a killed test to end", func() bool {
+	Eventually(t, 30*time.Second, "the processes of a killed test to end", func() bool {
 		return len(processes(t, namespace)) == 0
 	})
 	s := slot{n: n}
-	Eventually(t, 5*time.Second, "the interface of a killed test to go", func() bool {
+	Eventually(t, 30*time.Second, "the interface of a killed test to go", func() bool {
 		_, err := os.Stat("/sys/class/net/" + s.link())
 		return err != nil
 	})

@@ -124,7 +124,7 @@ func onlyChild(pid int) (int, error) {
 	path := fmt.Sprintf("/proc/%d/task/%d/children", pid, pid)
 	var child int
 	var err error
-	within(5*time.Second, func() bool {
+	within(30*time.Second, func() bool {
 		var b []byte
 		if b, err = os.ReadFile(path); err != nil {
 			return true

@@ -131,7 +131,7 @@ func (p *process) Pause(t testing.TB) {
 	}
 	// The signal is on its way only: other threads still run, and may answer. When
 	// nsenter sees its child stopped it stops itself.
-	Eventually(t, 10*time.Second, p.name+" to stop", func() bool {
+	Eventually(t, 30*time.Second, p.name+" to stop", func() bool {
 		return stopped(p.pid) && stopped(p.enter.Process.Pid)
 	})
 }
@@ -160,7 +160,7 @@ func (p *process) Resume(t testing.TB) {
 	if err := p.enter.Process.Signal(syscall.SIGCONT); err != nil {
 		t.Fatalf("resume %s: %v", p.name, err)
 	}
-	Eventually(t, 10*time.Second, p.name+" to go on", func() bool {
+	Eventually(t, 30*time.Second, p.name+" to go on", func() bool {
 		return !stopped(p.pid) && !stopped(p.enter.Process.Pid)
 	})
 }

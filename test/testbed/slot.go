@@ -113,7 +113,7 @@ func (s *slot) release() error {
 // ending.
 func (s *slot) clear() error {
 	var err error
-	within(10*time.Second, func() bool {
+	within(30*time.Second, func() bool {
 		err = errors.Join(os.RemoveAll(s.dir), s.removeCgroups(), s.removeInterface())
 		return err == nil
 	})

@@ -92,7 +92,7 @@ func (s *SSHD) Start(t testing.TB) {
 	t.Helper()
 	// sshd insists on an absolute path.
 	s.process = s.machine.start(t, "sshd", s.machine.command(require(t, "sshd", "openssh-server"), "-D", "-e", "-f", s.machine.path("sshd_config")))
-	s.waitFor(t, 10*time.Second, func() bool {
+	s.waitFor(t, 30*time.Second, func() bool {
 		c, err := net.DialTimeout("tcp", s.address(), time.Second)
 		if err == nil {
 			_ = c.Close()

@@ -49,17 +49,13 @@ func TestDockerd(t *testing.T) {
 	engineID := info["ID"]
 
 	address := strings.TrimPrefix(d.TCPEndpoint(), "tcp://")
-	if !pings(address) {
-		t.Fatalf("no answer at %s", address)
-	}
+	Eventually(t, 30*time.Second, "an answer at "+address, func() bool { return pings(address) })
 	d.CutNetwork(t)
 	if pings(address) {
 		t.Error("an answer came through a cut network")
 	}
 	d.HealNetwork(t)
-	if !pings(address) {
-		t.Error("no answer after the network was healed")
-	}
+	Eventually(t, 30*time.Second, "an answer after the network was healed", func() bool { return pings(address) })
 
 	d.Pause(t)
 	d.http.Timeout = 200 * time.Millisecond
@@ -149,7 +145,7 @@ func forward(t *testing.T, s *SSHD, known []byte, socket string) error {
 		t.Fatal(err)
 	}
 	c, err := ssh.Dial("tcp", s.address(), &ssh.ClientConfig{
-		User: s.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: check, Timeout: 5 * time.Second,
+		User: s.User, Auth: []ssh.AuthMethod{ssh.PublicKeys(signer)}, HostKeyCallback: check, Timeout: 30 * time.Second,
 	})
 	if err != nil {
 		return err
@@ -175,7 +171,7 @@ func pings(address string) bool {
 func TestFaultServers(t *testing.T) {
 	t.Parallel()
 	get := func(s *FaultServer, path string) (int, int) {
-		c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true},
+		c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true},
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 		resp, err := c.Get("http://" + strings.TrimPrefix(s.Endpoint(), "tcp://") + path)
 		if err != nil {

@@ -60,14 +60,15 @@ func Update[T client.Object](t testing.TB, c *Cluster, obj T, change func(T)) {
 	})
 }
 
-// NewHost is a DockerHost that is probed each second, with a second for each probe.
+// NewHost is a DockerHost that is probed each second. A call may take three: a real
+// engine on a busy machine does not always answer within one.
 func NewHost(namespace, name, endpoint string) *dcv1.DockerHost {
 	return &dcv1.DockerHost{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
 		Spec: dcv1.DockerHostSpec{
 			Endpoint: endpoint,
 			HealthCheck: dcv1.DockerHostHealthCheck{
-				Interval: &metav1.Duration{Duration: time.Second}, Timeout: &metav1.Duration{Duration: time.Second},
+				Interval: &metav1.Duration{Duration: time.Second}, Timeout: &metav1.Duration{Duration: 3 * time.Second},
 			},
 		},
 	}

@@ -39,7 +39,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // limit bounds what a test waits for.
-const limit = 10 * time.Second
+const limit = 30 * time.Second
 
 // client talks to an engine as any program would: by plain HTTP over its socket.
 type client struct {
