@@ -202,12 +202,19 @@ func bindManagerRole(t *testing.T, cluster *testenv.Cluster, user string) {
 	t.Helper()
 	role := managerRole(t)
 	role.Name = user
-	cluster.Create(t, role)
-	cluster.Create(t, &rbacv1.ClusterRoleBinding{
+	binding := &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: user},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: user},
 		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: "User", Name: user}},
-	})
+	}
+	for _, obj := range []client.Object{role, binding} {
+		cluster.Create(t, obj)
+		t.Cleanup(func() { // of no namespace, so the next run would find it
+			if err := cluster.Client.Delete(context.WithoutCancel(t.Context()), obj); err != nil {
+				t.Errorf("deleting %s: %v", obj.GetName(), err)
+			}
+		})
+	}
 }
 
 // TestManagerHoldsExactlyWhatItGrants compares the markers beside the code with what

@@ -26,7 +26,8 @@ limitations under the License.
 //
 // # A connection
 //
-// Credentials are judged before anything is dialled. Then: ping (which
+// Credentials are read once, for all attempts with one configuration, and judged
+// before anything is dialled. Then: ping (which
 // negotiates the API version), version and info, the event stream, the list of
 // containers, the events that came meanwhile; then the host is Connected. Images,
 // networks and volumes are listed beside it, and may be late.
