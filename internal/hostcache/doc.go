@@ -27,10 +27,10 @@ limitations under the License.
 // # A connection
 //
 // Credentials are read once, for all attempts with one configuration, and judged
-// before anything is dialled. Then: ping (which
-// negotiates the API version), version and info, the event stream, the list of
-// containers, the events that came meanwhile; then the host is Connected. Images,
-// networks and volumes are listed beside it, and may be late.
+// before anything is dialled. Then: ping (which negotiates the API version),
+// version and info, the event stream, the list of containers, the events that came
+// meanwhile; then the host is Connected. Images, networks and volumes are listed
+// beside it, and may be late.
 //
 // A probe is a ping each interval. Failures below the threshold change nothing
 // but the age of listings. An event stream that ends is a probe now: three that
