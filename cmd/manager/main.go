@@ -16,7 +16,7 @@ limitations under the License.
 
 // Command manager is the operator: controllers, host cache, proxy and console in
 // one process, against the cluster of --kubeconfig, $KUBECONFIG or the Pod it
-// runs in.
+// runs in. "manager audit" checks an audit trail.
 package main
 
 import (
@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/config"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 
+	"github.com/dockercontrol/dockercontrol/internal/audit/auditcmd"
 	"github.com/dockercontrol/dockercontrol/internal/manager"
 )
 
@@ -40,6 +41,9 @@ func main() {
 }
 
 func run() error {
+	if len(os.Args) > 1 && os.Args[1] == "audit" {
+		return auditcmd.Run(ctrl.SetupSignalHandler(), os.Args[2:], auditcmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	}
 	options := manager.DefaultOptions()
 	options.BindFlags(pflag.CommandLine)
 	logging := zap.Options{}

@@ -18,7 +18,6 @@ package audit
 
 import (
 	"bytes"
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
@@ -35,8 +34,6 @@ const (
 	maxLine = 64 << 10
 	// minKey is the least length of a key, in bytes: that of the MAC itself.
 	minKey = sha256.Size
-	// keyPurpose keeps the chain's MACs apart from whatever else the key is for.
-	keyPurpose = "dockercontrol.dev audit chain v1"
 )
 
 // line is what a Trail writes: a Record or a start, and its place in the chain. Its
@@ -99,13 +96,12 @@ const (
 	macLen   = 2 * sha256.Size
 )
 
-// chainKey makes the key of the chain's MACs from a key that may serve other
-// purposes as well.
-func chainKey(key []byte) ([]byte, error) {
+// checkKey refuses a key that is too short to be one.
+func checkKey(key []byte) error {
 	if len(key) < minKey {
-		return nil, fmt.Errorf("the key of the audit chain has %d bytes, and needs %d", len(key), minKey)
+		return fmt.Errorf("the key of the audit chain has %d bytes, and needs %d", len(key), minKey)
 	}
-	return hkdf.Key(sha256.New, key, nil, keyPurpose, sha256.Size)
+	return nil
 }
 
 // encode returns the line with its MAC and a newline, and the MAC.
@@ -123,6 +119,21 @@ func (l line) encode(key []byte) ([]byte, string, error) {
 		return nil, "", fmt.Errorf("an audit record of %d bytes is longer than a line may be (%d)", len(out), maxLine)
 	}
 	return out, mac, nil
+}
+
+// written is about when the line was written: when what it speaks of was over.
+func (l line) written() time.Time {
+	if l.Start != nil {
+		return l.Start.Time
+	}
+	return l.Time.Add(l.Duration)
+}
+
+// replicaOf returns the replica that a chain is of: what is before the random end of
+// its name.
+func replicaOf(chain string) string {
+	replica, _, _ := cutLast(chain, "-")
+	return replica
 }
 
 var errNotALine = errors.New("not a line of an audit trail")

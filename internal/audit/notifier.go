@@ -23,6 +23,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/lru"
@@ -47,21 +48,23 @@ const (
 	maxNote = 1024
 )
 
-// Notifier is the Recorder that writes Events (events.k8s.io) on DockerHosts. Its
+// Notifier is the Recorder that writes Events (events.k8s.io) on DockerHosts, or on
+// the object that the record names as what it is regarding, such as a SwarmService,
+// with the DockerHost as what is related. Its
 // Record never fails and never waits: an Event is a notification, bounded in rate,
 // and the evidence is in the Trail.
 //
-// Events that repeat (same host, verb, kind and outcome) become one Event with a
+// Events that repeat (same object, verb, kind and outcome) become one Event with a
 // series, which is the EventRecorder's doing. Above the rate they are left out, and
-// the host's next Event says how many. No Event tells of an intention, or of a host
-// that there is no object of.
+// the object's next Event says how many. No Event tells of an intention, or of an
+// object that there is none of.
 type Notifier struct {
 	recorder events.EventRecorder
 	now      func() time.Time
 
 	mu    sync.Mutex // held for a moment, never while anything is written
 	all   *rate.Limiter
-	hosts *lru.Cache // host UID -> *hostLimit
+	hosts *lru.Cache // UID of the host, or of what it is regarding -> *hostLimit
 }
 
 type hostLimit struct {
@@ -82,11 +85,15 @@ func NewNotifier(recorder events.EventRecorder) *Notifier {
 
 // Record writes an Event, or leaves it out. The error is always nil.
 func (n *Notifier) Record(_ context.Context, r Record) error {
-	if r.Outcome == Allowed || r.Host.UID == "" {
+	if r.Outcome == Allowed {
 		return nil
 	}
 	r = r.clean()
-	left, ok := n.take(r.Host.UID)
+	regarding, related := eventOn(r)
+	if regarding == nil {
+		return nil
+	}
+	left, ok := n.take(string(regarding.UID))
 	if !ok {
 		return nil
 	}
@@ -97,13 +104,31 @@ func (n *Notifier) Record(_ context.Context, r Record) error {
 	case Failed:
 		eventType, reason = corev1.EventTypeWarning, "EngineActionFailed"
 	}
-	// A reference without a resourceVersion: with one, no two Events would be alike.
-	host := &corev1.ObjectReference{
-		APIVersion: dcv1.GroupVersion.String(), Kind: "DockerHost",
-		Namespace: r.Host.Namespace, Name: r.Host.Name, UID: types.UID(r.Host.UID),
-	}
-	n.recorder.Eventf(host, nil, eventType, reason, action(r), "%s", note(r, left))
+	n.recorder.Eventf(regarding, related, eventType, reason, action(r), "%s", note(r, left))
 	return nil
+}
+
+// eventOn returns the object that a record's Event is on, nil where there is none,
+// and the one that is related to it, which is a nil interface where there is none.
+func eventOn(r Record) (*corev1.ObjectReference, runtime.Object) {
+	// References without a resourceVersion: with one, no two Events would be alike.
+	reference := func(kind, namespace, name, uid string) *corev1.ObjectReference {
+		if uid == "" {
+			return nil
+		}
+		return &corev1.ObjectReference{
+			APIVersion: dcv1.GroupVersion.String(), Kind: kind, Namespace: namespace, Name: name, UID: types.UID(uid),
+		}
+	}
+	host := reference("DockerHost", r.Host.Namespace, r.Host.Name, r.Host.UID)
+	other := reference(r.Regarding.Kind, r.Regarding.Namespace, r.Regarding.Name, r.Regarding.UID)
+	switch {
+	case other == nil:
+		return host, nil
+	case host == nil:
+		return other, nil
+	}
+	return other, host
 }
 
 // take asks for room for one Event on a host, and returns how many were left out

@@ -61,8 +61,18 @@ type Object struct {
 	Name string `json:"name,omitempty"`
 }
 
-// Record says who did what, to what, and how it went. Every field is a name or a
-// word of a closed set: see the package's "What may not enter".
+// Regarding is the Kubernetes object that an action is about where that is not the
+// DockerHost itself: a SwarmService, of the API group dockercontrol.dev.
+type Regarding struct {
+	Kind      string `json:"kind,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name,omitempty"`
+	UID       string `json:"uid,omitempty"`
+}
+
+// Record says who did what, to what, and how it went. Every field is a name, a
+// number or a word of a closed set, but for the command of an exec: see the package's
+// "What may not enter".
 type Record struct {
 	// Time is when the action began; the sink fills it in where it is zero.
 	Time  time.Time `json:"time"`
@@ -71,20 +81,26 @@ type Record struct {
 	// controllers.
 	Source string `json:"source,omitempty"`
 	// Verb is what is done, in lower case: get, create, start, remove.
-	Verb    string  `json:"verb"`
-	Host    Host    `json:"host,omitzero"`
-	Object  Object  `json:"object,omitzero"`
-	Outcome Outcome `json:"outcome"`
+	Verb   string `json:"verb"`
+	Host   Host   `json:"host,omitzero"`
+	Object Object `json:"object,omitzero"`
+	// Regarding is the object that its Event is on; zero means the DockerHost.
+	Regarding Regarding `json:"regarding,omitzero"`
+	Outcome   Outcome   `json:"outcome"`
 	// Reason says why it was denied or failed, as one word in CamelCase.
 	Reason string `json:"reason,omitempty"`
 	// Duration is how long the action took; zero where it was not done.
 	Duration time.Duration `json:"-"` // durationSeconds in a line
 	// RequestID joins the records of one request.
 	RequestID string `json:"requestID,omitempty"`
+	// Detail is what only sessions have.
+	Detail *Detail `json:"detail,omitempty"`
+	// Count is how many events of one kind this record stands for; zero is one.
+	Count int `json:"count,omitempty"`
 }
 
 // Bounds of what a record holds, in bytes. With every byte escaped to two they stay
-// below maxLine together.
+// below maxLine together; 56 KiB are the most that they come to.
 const (
 	maxName      = 512 // a Kubernetes name has 253, an engine's id 64; users and paths have no bound of their own
 	maxGroup     = 256
@@ -95,17 +111,22 @@ const (
 	manyMoreMark = "(more groups, not recorded)"
 )
 
-// clean returns the record with every text bounded and printable.
+// clean returns the record with every text bounded and printable. It changes nothing
+// that the caller's record points to.
 func (r Record) clean() Record {
 	name := func(s *string) { *s = cleanText(*s, maxName) }
 	word := func(s *string) { *s = cleanText(*s, maxWord) }
-	for _, s := range []*string{&r.Actor.User, &r.Actor.UID, &r.Host.Namespace, &r.Host.Name, &r.Host.UID, &r.Object.ID, &r.Object.Name} {
+	for _, s := range []*string{
+		&r.Actor.User, &r.Actor.UID, &r.Host.Namespace, &r.Host.Name, &r.Host.UID, &r.Object.ID, &r.Object.Name,
+		&r.Regarding.Namespace, &r.Regarding.Name, &r.Regarding.UID,
+	} {
 		name(s)
 	}
-	for _, s := range []*string{&r.Source, &r.Verb, &r.Object.Kind, (*string)(&r.Outcome), &r.RequestID} {
+	for _, s := range []*string{&r.Source, &r.Verb, &r.Object.Kind, &r.Regarding.Kind, (*string)(&r.Outcome), &r.RequestID} {
 		word(s)
 	}
 	r.Actor.Groups = cleanGroups(r.Actor.Groups)
+	r.Detail = r.Detail.clean()
 	if r.Reason != "" && !isReason(r.Reason) {
 		r.Reason = unspecified
 	}

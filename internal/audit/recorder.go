@@ -26,8 +26,9 @@ import (
 )
 
 var (
-	// ErrRefused is in Do's error when the intention could not be recorded:
-	// nothing was done.
+	// ErrRefused is in Do's error when the intention could not be recorded: nothing
+	// was done. Over HTTP it is a 503, Service Unavailable, for it passes by itself
+	// once the trail can be written again.
 	ErrRefused = errors.New("refused, because the audit trail cannot be written")
 	// ErrOutcomeNotRecorded is in Do's error when the action was done or tried, and
 	// its outcome could not be recorded.
@@ -66,7 +67,13 @@ func (m multi) Record(ctx context.Context, r Record) (err error) {
 // Where the intention cannot be recorded, act is not called and the error holds
 // ErrRefused. Else the error is act's; where the outcome could not be recorded, it
 // holds ErrOutcomeNotRecorded too.
-func Do(ctx context.Context, rec Recorder, r Record, act func(context.Context) error) (err error) {
+func Do(ctx context.Context, rec Recorder, r Record, act func(context.Context) error) error {
+	return DoSession(ctx, rec, r, func(ctx context.Context, _ *Detail) error { return act(ctx) })
+}
+
+// DoSession is Do for what has numbers at its end: act fills in the detail, which
+// begins as r's, before it returns.
+func DoSession(ctx context.Context, rec Recorder, r Record, act func(context.Context, *Detail) error) (err error) {
 	begin := time.Now()
 	if r.Time.IsZero() {
 		r.Time = begin
@@ -77,15 +84,22 @@ func Do(ctx context.Context, rec Recorder, r Record, act func(context.Context) e
 		return fmt.Errorf("%s %s: %w: %w", r.Verb, r.Object.describe(), ErrRefused, err)
 	}
 
+	detail := &Detail{}
+	if r.Detail != nil {
+		*detail = *r.Detail
+	}
 	r.Outcome, r.Reason = Failed, "Panicked" // unless act returns
 	defer func() {
+		if r.Detail = detail; detail.empty() {
+			r.Detail = nil
+		}
 		r.Duration = time.Since(begin)
 		// The caller may be gone by now; the outcome is true all the same.
 		if recErr := rec.Record(context.WithoutCancel(ctx), r); recErr != nil {
 			err = errors.Join(err, fmt.Errorf("%s %s: %w: %w", r.Verb, r.Object.describe(), ErrOutcomeNotRecorded, recErr))
 		}
 	}()
-	err = act(ctx)
+	err = act(ctx, detail)
 	r.Outcome, r.Reason = Succeeded, ""
 	if err != nil {
 		r.Outcome, r.Reason = Failed, reasonOf(err)

@@ -19,6 +19,8 @@ package audit
 import (
 	"fmt"
 	"io"
+
+	"github.com/go-logr/logr"
 )
 
 // sink takes the lines of a Trail. One goroutine calls it.
@@ -56,3 +58,23 @@ func (s *stream) append(line []byte) error {
 
 func (s *stream) sync() error  { return nil }
 func (s *stream) close() error { return nil }
+
+// tee is a sink whose lines are copied to a second one.
+type tee struct {
+	sink
+	copy   *stream
+	log    logr.Logger
+	failed bool // the copy, at the line before
+}
+
+func (t *tee) append(line []byte) error {
+	if err := t.sink.append(line); err != nil {
+		return err
+	}
+	err := t.copy.append(line)
+	if err != nil && !t.failed {
+		t.log.Error(err, "The copy of the audit trail cannot be written; the file has all of it")
+	}
+	t.failed = err != nil
+	return nil
+}

@@ -22,7 +22,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -58,9 +60,13 @@ type TrailOptions struct {
 	// current one included; at least two. Zero is the default of each.
 	MaxSize  int64
 	MaxFiles int
-	// Key is what the MACs are made with, or rather a key derived from it: at least 32
-	// bytes, secret, and the same for Verify.
+	// Key is what the MACs are made with: at least 32 bytes, secret, for nothing else,
+	// and the same for Verify. Keyring's purpose AuditChain is made for it.
 	Key []byte
+	// Copy takes each line as well, once it is in the file: standard output, for whoever
+	// collects it. What fails there is logged and refuses nothing, since the file has
+	// it; a gap of the copy shows in its chain. One that blocks holds up the trail.
+	Copy io.Writer
 	// Replica names this process in the chain; empty is the host's name.
 	Replica string
 	// Log hears what nobody waits for: a sync that failed, a line that was cut off.
@@ -128,9 +134,11 @@ func OpenTrail(o TrailOptions) (*Trail, error) {
 }
 
 func newTrail(o TrailOptions, s sink, follows Head, cut int64) (*Trail, error) {
-	key, err := chainKey(o.Key)
-	if err != nil {
+	if err := checkKey(o.Key); err != nil {
 		return nil, err
+	}
+	if o.Copy != nil {
+		s = &tee{sink: s, copy: &stream{w: o.Copy}, log: o.Log}
 	}
 	var id [8]byte
 	if _, err := rand.Read(id[:]); err != nil {
@@ -142,7 +150,7 @@ func newTrail(o TrailOptions, s sink, follows Head, cut int64) (*Trail, error) {
 		stop:     make(chan struct{}),
 		done:     make(chan struct{}),
 		sink:     s,
-		key:      key,
+		key:      slices.Clone(o.Key),
 		chain:    replica + "-" + hex.EncodeToString(id[:]),
 		log:      o.Log,
 	}
@@ -156,6 +164,9 @@ func newTrail(o TrailOptions, s sink, follows Head, cut int64) (*Trail, error) {
 	go t.run()
 	return t, nil
 }
+
+// Replica returns the name of this process in the chain.
+func (t *Trail) Replica() string { return replicaOf(t.chain) }
 
 // Head returns the last line that was written.
 func (t *Trail) Head() Head { return *t.head.Load() }

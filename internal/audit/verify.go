@@ -22,16 +22,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
+	"time"
 )
 
 // maxProblems is how many problems Verify describes before it gives up.
 const maxProblems = 100
 
-// Summary says what Verify read.
+// Summary says what was read.
 type Summary struct {
 	// Records is the number of records whose MAC is right.
 	Records int
 	Chains  []ChainSummary
+	// Older are published heads of chains that ended before these files begin, of the
+	// same replicas: rotation removed them, or somebody did.
+	Older []SignedHead
+	// Others are published heads of replicas that these files are not of.
+	Others []SignedHead
 }
 
 // ChainSummary is one chain: one process from its start on.
@@ -41,56 +48,87 @@ type ChainSummary struct {
 	First uint64
 	// Head is its last line here.
 	Head Head
+	// From and To are about when its first and its last line here were written.
+	From, To time.Time
+	// Published is the head that it was judged by, nil where there is none.
+	Published *SignedHead
 }
 
-// Verify reads the lines of a trail, the oldest file first, and checks every MAC
-// and every link. The error joins a sentence for each problem: records that were
-// edited, removed, put in twice or reordered, lines that are no records, and, where
-// heads are given that were kept elsewhere, records cut off the end. The summary
-// stands beside an error too.
-//
-// keys are those the trail was written with, in any order. Lines of several
-// replicas may be mixed, as a log collector leaves them, if the first line of each
-// replica's chain is there.
+// Replica is the name of the process that wrote the chain.
+func (c ChainSummary) Replica() string { return replicaOf(c.Head.Chain) }
+
+// Source is a part of a trail, such as one file.
+type Source struct {
+	// Name tells where a problem is; it may be empty.
+	Name   string
+	Reader io.Reader
+}
+
+// Check is what a trail is judged by.
+type Check struct {
+	// Keys are those the trail was written with, in any order.
+	Keys [][]byte
+	// Heads were kept elsewhere: each of them must be there.
+	Heads []Head
+	// Published are heads whose signature the caller has checked. They count where
+	// the trail is of the same replica, and not for what is older than the trail.
+	Published []SignedHead
+}
+
+// Verify reads the lines of a trail, the oldest file first: see Check.Run.
 func Verify(r io.Reader, keys [][]byte, heads ...Head) (Summary, error) {
-	v := &verifier{chains: map[string]*chainState{}, heads: heads, reached: make([]bool, len(heads))}
-	for _, key := range keys {
-		k, err := chainKey(key)
-		if err != nil {
+	return Check{Keys: keys, Heads: heads}.Run(Source{Reader: r})
+}
+
+// Run reads the lines of a trail, the oldest file first, and checks every MAC and
+// every link. The error joins a sentence for each problem: records that were edited,
+// removed, put in twice or reordered, lines that are no records, and, by the heads
+// that were kept elsewhere, records cut off the end. The summary stands beside an
+// error too.
+//
+// Lines of several replicas may be mixed, as a log collector leaves them, if the
+// first line of each replica's chain is there.
+func (c Check) Run(sources ...Source) (Summary, error) {
+	v := &verifier{
+		keys: c.Keys, chains: map[string]*chainState{},
+		heads: c.Heads, reached: make([]bool, len(c.Heads)),
+		published: c.Published, met: make([]bool, len(c.Published)),
+	}
+	for _, key := range c.Keys {
+		if err := checkKey(key); err != nil {
 			return Summary{}, err
 		}
-		v.keys = append(v.keys, k)
 	}
-	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 4096), maxLine)
-	for lines.Scan() && len(v.problems) < maxProblems {
-		v.number++
-		v.line(lines.Bytes())
-	}
-	if err := lines.Err(); errors.Is(err, bufio.ErrTooLong) {
-		v.number++
-		v.report("longer than a line of an audit trail; what follows was not read")
-	} else if err != nil {
-		return v.summary(), fmt.Errorf("reading the audit trail: %w", err)
+	for _, source := range sources {
+		if err := v.read(source); err != nil {
+			return v.summary(), err
+		}
 	}
 	if len(v.problems) >= maxProblems {
 		v.problems = append(v.problems, fmt.Errorf("more than %d problems; what follows was not read", maxProblems))
 	} else {
 		v.ends()
+		v.judge()
 	}
 	return v.summary(), errors.Join(v.problems...)
 }
 
 type verifier struct {
-	keys     [][]byte
-	heads    []Head
-	reached  []bool // by index of heads
-	number   int    // of the line, from 1
-	records  int
-	chains   map[string]*chainState
-	order    []*chainState
-	older    string // the chain that the first one followed, in files that are not here
-	problems []error
+	keys      [][]byte
+	heads     []Head
+	reached   []bool // by index of heads
+	published []SignedHead
+	met       []bool // by index of published
+	source    string
+	number    int // of the line in its source, from 1
+	lines     int // of all sources
+	records   int
+	chains    map[string]*chainState
+	order     []*chainState
+	older     string // the chain that the first one followed, in files that are not here
+	past      []SignedHead
+	others    []SignedHead
+	problems  []error
 }
 
 type chainState struct {
@@ -98,8 +136,30 @@ type chainState struct {
 	key []byte
 }
 
+func (v *verifier) read(source Source) error {
+	v.source, v.number = source.Name, 0
+	lines := bufio.NewScanner(source.Reader)
+	lines.Buffer(make([]byte, 0, 4096), maxLine)
+	for len(v.problems) < maxProblems && lines.Scan() {
+		v.number++
+		v.lines++
+		v.line(lines.Bytes())
+	}
+	err := lines.Err()
+	if errors.Is(err, bufio.ErrTooLong) {
+		v.number++
+		v.report("longer than a line of an audit trail; what follows in it was not read")
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the audit trail: %w", err)
+	}
+	return nil
+}
+
 func (v *verifier) report(format string, args ...any) {
-	v.problems = append(v.problems, fmt.Errorf("line %d: "+format, append([]any{v.number}, args...)...))
+	where := strings.TrimSpace(fmt.Sprintf("%s line %d", v.source, v.number))
+	v.problems = append(v.problems, fmt.Errorf("%s: "+format, append([]any{where}, args...)...))
 }
 
 func (v *verifier) line(b []byte) {
@@ -121,7 +181,7 @@ func (v *verifier) line(b []byte) {
 	}
 	is := Head{Chain: l.Chain, Seq: l.Seq, MAC: mac}
 	if chain == nil {
-		chain = &chainState{key: key, ChainSummary: ChainSummary{First: max(l.Seq, 1), Head: is}}
+		chain = &chainState{key: key, ChainSummary: ChainSummary{First: max(l.Seq, 1), Head: is, From: l.written(), To: l.written()}}
 		v.begins(l)
 		v.chains[l.Chain] = chain
 		v.order = append(v.order, chain)
@@ -130,11 +190,16 @@ func (v *verifier) line(b []byte) {
 		if l.Seq <= chain.Head.Seq {
 			return // reported; the chain goes on from the furthest
 		}
-		chain.Head = is
+		chain.Head, chain.To = is, l.written()
 	}
 	for i, h := range v.heads {
 		if h == is {
 			v.reached[i] = true
+		}
+	}
+	for i, p := range v.published {
+		if p.Head == is {
+			v.met[i], chain.Published = true, &v.published[i]
 		}
 	}
 }
@@ -159,14 +224,14 @@ func (v *verifier) begins(l line) {
 	case l.Chain == v.older:
 		v.report("chain %s stands after the chain that followed it: reordered", l.Chain)
 	case l.Start == nil:
-		if len(v.order) > 0 || v.number > 1 {
+		if len(v.order) > 0 || v.lines > 1 {
 			v.report("chain %s begins with record %d: those before it were removed or reordered", l.Chain, l.Seq)
 		}
 	case l.Start.Follows != nil:
 		f := *l.Start.Follows
 		before := v.chains[f.Chain]
 		switch {
-		case before == nil && (len(v.order) > 0 || v.number > 1):
+		case before == nil && (len(v.order) > 0 || v.lines > 1):
 			v.report("chain %s followed record %d of chain %s, which was removed or reordered", l.Chain, f.Seq, f.Chain)
 		case before == nil:
 			v.older = f.Chain
@@ -211,8 +276,29 @@ func (v *verifier) ends() {
 	}
 }
 
+// judge judges what is there by the heads that replicas published.
+func (v *verifier) judge() {
+	replicas := map[string]bool{}
+	for _, c := range v.order {
+		replicas[c.Replica()] = true
+	}
+	for i, p := range v.published {
+		chain := v.chains[p.Chain]
+		switch {
+		case v.met[i]:
+		case chain == nil && !replicas[p.Replica()]:
+			v.others = append(v.others, p)
+		case chain == nil && p.Time.Before(v.order[0].From), chain != nil && p.Seq < chain.First:
+			v.past = append(v.past, p)
+		default:
+			v.heads, v.reached = []Head{p.Head}, []bool{false}
+			v.ends()
+		}
+	}
+}
+
 func (v *verifier) summary() Summary {
-	s := Summary{Records: v.records}
+	s := Summary{Records: v.records, Older: v.past, Others: v.others}
 	for _, c := range v.order {
 		s.Chains = append(s.Chains, c.ChainSummary)
 	}

@@ -17,33 +17,41 @@ limitations under the License.
 package manager
 
 import (
-	"context"
+	"errors"
 	"fmt"
+	"os"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dockercontrol/dockercontrol/internal/audit"
+	"github.com/dockercontrol/dockercontrol/internal/audit/heads"
+	"github.com/dockercontrol/dockercontrol/internal/keyring"
 )
 
 // newAudit opens the audit trail and returns who records: the trail first, where
-// there is one, then Events. What acts on an engine gets the recorder.
-func newAudit(ctx context.Context, mgr ctrl.Manager, o Options) (audit.Recorder, func() error, error) {
+// there is one, then Events. What acts on an engine gets the recorder. direct is a
+// client without a cache. Close what records first.
+func newAudit(mgr ctrl.Manager, direct client.Client, keys *keyring.Keyring, o Options) (audit.Recorder, func() error, error) {
 	notifier := audit.NewNotifier(mgr.GetEventRecorder(component))
 	if o.AuditFile == "" {
 		return audit.Multi(notifier), func() error { return nil }, nil
 	}
-	direct, err := client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a client for the audit trail's key: %w", err)
+	log := ctrl.Log.WithName("audit")
+	trailOptions := audit.TrailOptions{
+		Path: o.AuditFile, MaxFiles: o.AuditMaxFiles, Key: keys.Current(keyring.AuditChain).Bytes, Log: log,
 	}
-	key, err := sharedKey(ctx, direct, o.Namespace)
-	if err != nil {
-		return nil, nil, fmt.Errorf("finding the audit trail's key: %w", err)
+	if o.AuditStdout && o.AuditFile != "-" {
+		trailOptions.Copy = os.Stdout
 	}
-	trail, err := audit.OpenTrail(audit.TrailOptions{Path: o.AuditFile, Key: key, Log: ctrl.Log.WithName("audit")})
+	trail, err := audit.OpenTrail(trailOptions)
 	if err != nil {
 		return nil, nil, fmt.Errorf("opening the audit trail: %w", err)
 	}
-	return audit.Multi(trail, notifier), trail.Close, nil
+	publisher := heads.Publish(heads.Options{
+		Client: direct, Namespace: o.Namespace, Head: trail.Head, Log: log,
+		Key: func() []byte { return keys.Current(keyring.AuditHeads).Bytes },
+	})
+	closeBoth := func() error { return errors.Join(publisher.Close(), trail.Close()) }
+	return audit.Multi(trail, notifier), closeBoth, nil
 }

@@ -18,67 +18,27 @@ package manager
 
 import (
 	"context"
-	"crypto/rand"
 	"fmt"
-	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/dockercontrol/dockercontrol/internal/keyring"
 )
 
-const (
-	// keysSecret holds the keys that replicas share. It is made once, by whichever
-	// replica is first, and its versions are never changed in place.
-	keysSecret = "dockercontrol-keys"
-	// keyVersion is the data key of the only version so far.
-	keyVersion = "v1"
-	// keySize is 256 bits: enough for HMAC-SHA256 and AES-256.
-	keySize = 32
-	// keysTimeout bounds how long the start waits for the API server.
-	keysTimeout = 30 * time.Second
-)
-
-// +kubebuilder:rbac:groups="",resources=secrets,namespace=dockercontrol-system,verbs=create
-// +kubebuilder:rbac:groups="",resources=secrets,namespace=dockercontrol-system,resourceNames=dockercontrol-keys,verbs=get
-
-// sharedKey reads the newest key of the replicas, making the first one where
-// there is none. c must not be a cached client.
-func sharedKey(ctx context.Context, c client.Client, namespace string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
-	defer cancel()
-	secret := &corev1.Secret{}
-	name := client.ObjectKey{Namespace: namespace, Name: keysSecret}
-	err := c.Get(ctx, name, secret)
-	if apierrors.IsNotFound(err) {
-		if secret, err = newKeysSecret(namespace); err != nil {
-			return nil, err
-		}
-		if err = c.Create(ctx, secret); apierrors.IsAlreadyExists(err) { // another replica was first
-			err = c.Get(ctx, name, secret)
-		}
-	}
+// addKeys loads the keys that replicas share, or makes them, and adds what keeps them
+// current. direct is the client it does so with, which has no cache.
+func addKeys(ctx context.Context, mgr ctrl.Manager, namespace string) (keys *keyring.Keyring, direct client.Client, err error) {
+	direct, err = client.New(mgr.GetConfig(), client.Options{Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper()})
 	if err != nil {
-		return nil, fmt.Errorf("reading or making Secret %s: %w", name, err)
+		return nil, nil, fmt.Errorf("making a client for the replicas' keys: %w", err)
 	}
-	key := secret.Data[keyVersion]
-	if len(key) != keySize {
-		return nil, fmt.Errorf("the Secret %s has no key %q of %d bytes: restore it, or delete it to have a new one made", name, keyVersion, keySize)
+	keys, err = keyring.Load(ctx, keyring.Options{Client: direct, Namespace: namespace, Log: ctrl.Log.WithName("keys")})
+	if err != nil {
+		return nil, nil, fmt.Errorf("loading the replicas' keys: %w", err)
 	}
-	return key, nil
-}
-
-func newKeysSecret(namespace string) (*corev1.Secret, error) {
-	key := make([]byte, keySize)
-	if _, err := rand.Read(key); err != nil {
-		return nil, fmt.Errorf("making a key: %w", err)
+	if err := mgr.Add(keys); err != nil {
+		return nil, nil, fmt.Errorf("adding the reading of the replicas' keys: %w", err)
 	}
-	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: keysSecret},
-		Type:       corev1.SecretTypeOpaque,
-		Immutable:  ptr.To(false), // a later version is added beside this one
-		Data:       map[string][]byte{keyVersion: key},
-	}, nil
+	return keys, direct, nil
 }

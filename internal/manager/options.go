@@ -26,6 +26,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/dockercontrol/dockercontrol/controllers"
+	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 )
 
@@ -67,10 +68,17 @@ type Options struct {
 	// AuditFile takes the audit trail as JSON lines; "-" is standard output, empty
 	// writes none.
 	AuditFile string
+	// AuditMaxFiles is how many files of 100 MB are kept, the current one included.
+	AuditMaxFiles int
+	// AuditStdout copies what AuditFile takes to standard output.
+	AuditStdout bool
 
 	// ShutdownTimeout bounds how long a stop waits for what is under way.
 	ShutdownTimeout time.Duration
 }
+
+// maxAuditFiles is 100 GB; rotation renames each of them.
+const maxAuditFiles = 1000
 
 // DefaultOptions are the flags' defaults.
 func DefaultOptions() Options {
@@ -81,6 +89,8 @@ func DefaultOptions() Options {
 		MetricsSecure:   true,
 		HealthAddress:   ":8081",
 		ProxyAddress:    ":8443",
+		AuditFile:       "-",
+		AuditMaxFiles:   audit.DefaultMaxFiles,
 		ShutdownTimeout: 20 * time.Second,
 	}
 }
@@ -113,6 +123,10 @@ func (o *Options) BindFlags(fs *pflag.FlagSet) {
 		"Key of the proxy's certificate in PEM, reloaded when it changes.")
 	fs.StringVar(&o.AuditFile, "audit-file", o.AuditFile,
 		"File for the audit trail as JSON lines, rotated; - is standard output, empty writes none.")
+	fs.IntVar(&o.AuditMaxFiles, "audit-max-files", o.AuditMaxFiles,
+		"How many files of 100 MB the audit trail keeps, the current one included; at least 2.")
+	fs.BoolVar(&o.AuditStdout, "audit-stdout", o.AuditStdout,
+		"Copy the audit trail to standard output as well, for a log collector.")
 	fs.DurationVar(&o.ShutdownTimeout, "shutdown-timeout", o.ShutdownTimeout,
 		"How long a stop waits for what is under way.")
 }
@@ -135,7 +149,10 @@ func (o *Options) Validate() error {
 	if (o.ProxyCertFile == "") != (o.ProxyKeyFile == "") {
 		errs = append(errs, errors.New("--proxy-cert-file and --proxy-key-file go together: give both or neither"))
 	}
-	if o.Namespace == "" && (o.LeaderElect || o.AuditFile != "") {
+	if o.AuditMaxFiles < 2 || o.AuditMaxFiles > maxAuditFiles {
+		errs = append(errs, fmt.Errorf("--audit-max-files %d is out of range: 2 to %d", o.AuditMaxFiles, maxAuditFiles))
+	}
+	if o.Namespace == "" {
 		errs = append(errs, errors.New("--namespace must be given: the leader's Lease and the replicas' keys are in it"))
 	}
 	if o.ShutdownTimeout <= 0 {

@@ -43,7 +43,11 @@ func addAll(ctx context.Context, mgr ctrl.Manager, o Options) (closeAll func() e
 		}
 		return errors.Join(errs...)
 	}
-	recorder, closeAudit, err := newAudit(ctx, mgr, o)
+	keys, direct, err := addKeys(ctx, mgr, o.Namespace)
+	if err != nil {
+		return closeAll, err
+	}
+	recorder, closeAudit, err := newAudit(mgr, direct, keys, o)
 	if err != nil {
 		return closeAll, err
 	}

@@ -45,6 +45,7 @@ func ManagerOptions(namespaces ...string) manager.Options {
 	o.AllowLoopbackEndpoints = true
 	o.LeaderElect = false
 	o.MetricsAddress, o.HealthAddress, o.ProxyAddress = "0", "0", "0"
+	o.AuditFile = "" // tests of the trail name one
 	o.ShutdownTimeout = 10 * time.Second
 	return o
 }
