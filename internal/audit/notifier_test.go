@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -183,5 +184,39 @@ func eventually(t *testing.T, client *fake.Clientset, ok func([]eventsv1.Event) 
 			t.Fatalf("after 10 s the Events are %+v", list.Items)
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// references is an EventRecorder that keeps what Events are on.
+type references struct{ on, related runtime.Object }
+
+func (r *references) Eventf(on, related runtime.Object, _, _, _, _ string, _ ...any) {
+	r.on, r.related = on, related
+}
+
+func TestNotifierOnAnotherObject(t *testing.T) {
+	service := &corev1.ObjectReference{APIVersion: "dockercontrol.dev/v1alpha1", Kind: "SwarmService", Namespace: "default", Name: "web", UID: "s-1"}
+	host := &corev1.ObjectReference{APIVersion: "dockercontrol.dev/v1alpha1", Kind: "DockerHost", Namespace: "default", Name: "local", UID: "h-1"}
+	for name, tc := range map[string]struct {
+		change func(*Record)
+		want   references
+	}{
+		"the host":         {func(*Record) {}, references{on: host}},
+		"a service":        {func(r *Record) { r.Regarding = Regarding{"SwarmService", "default", "web", "s-1"} }, references{service, host}},
+		"without its host": {func(r *Record) { r.Regarding, r.Host = Regarding{"SwarmService", "default", "web", "s-1"}, Host{} }, references{on: service}},
+		"no such service":  {func(r *Record) { r.Regarding = Regarding{Kind: "SwarmService", Namespace: "default", Name: "web"} }, references{on: host}},
+		"neither":          {func(r *Record) { r.Host.UID = "" }, references{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var got references
+			r := testRecord(1)
+			tc.change(&r)
+			if err := NewNotifier(&got).Record(t.Context(), r); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]runtime.Object{tc.want.on, tc.want.related}, []runtime.Object{got.on, got.related}); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+		})
 	}
 }

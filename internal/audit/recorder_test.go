@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -198,6 +199,9 @@ func TestCleanBoundsARecord(t *testing.T) {
 		Actor: Actor{User: hostile, UID: hostile, Groups: groups}, Source: hostile, Verb: hostile,
 		Host:   Host{Namespace: hostile, Name: hostile, UID: hostile},
 		Object: Object{Kind: hostile, ID: hostile, Name: hostile}, Outcome: Outcome(hostile), Reason: hostile, RequestID: hostile,
+		Regarding: Regarding{Kind: hostile, Namespace: hostile, Name: hostile, UID: hostile},
+		Detail:    &Detail{Command: groups, EnvNames: groups, BytesIn: math.MaxInt64, BytesOut: math.MaxInt64},
+		Count:     math.MaxInt,
 	}
 	trail, lines := bufferTrail(t)
 	if err := trail.Record(t.Context(), r); err != nil {

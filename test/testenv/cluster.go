@@ -94,7 +94,9 @@ func start() (*Cluster, error) {
 		return nil, err
 	}
 	cluster := &Cluster{Config: cfg, Client: c, env: env}
-	if err := cluster.applyPolicies(context.Background()); err != nil {
+	// What a manager's own namespace is where a test says nothing else.
+	own := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: manager.DefaultOptions().Namespace}}
+	if err := errors.Join(c.Create(context.Background(), own), cluster.applyPolicies(context.Background())); err != nil {
 		return nil, errors.Join(err, env.Stop())
 	}
 	return cluster, nil

@@ -93,7 +93,7 @@ type countWrites struct {
 
 func (c countWrites) RoundTrip(req *http.Request) (*http.Response, error) {
 	reads := req.Method == http.MethodGet || req.Method == http.MethodHead
-	if !reads && !strings.Contains(req.URL.Path, "/leases/") {
+	if !reads && !strings.Contains(req.URL.Path, "/leases") {
 		c.writes.Add(1)
 	}
 	return c.next.RoundTrip(req)
