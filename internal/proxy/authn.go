@@ -37,6 +37,10 @@ import (
 	"k8s.io/apiserver/pkg/server/dynamiccertificates"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	"k8s.io/utils/lru"
+
+	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/limit"
 )
 
 const (
@@ -55,12 +59,24 @@ var (
 	// ErrAuthenticationUnavailable says that nobody knows: the kube-apiserver was not
 	// asked, or did not answer.
 	ErrAuthenticationUnavailable = errors.New("authentication is unavailable")
+	// ErrTooManyRefused says that a source sent too many bad tokens to have another one
+	// looked at now.
+	ErrTooManyRefused = errors.New("too many bad tokens from this address")
 )
 
 // Authenticator says who asks, as the cluster's kube-apiserver would.
 type Authenticator struct {
-	trust    *trustSource
-	delegate authenticator.Request
+	trust *trustSource
+	// frontProxy, certificates and tokens are the ways to prove who asks, and reviews is
+	// that of tokens without its cache.
+	frontProxy, certificates, tokens, reviews authenticator.Request
+
+	// refused bounds the tokens that a source may get wrong, and reviewing the unknown
+	// ones under review at once. accepted are tokens that were right lately: they are
+	// not held up by what others send from the same address.
+	refused   *limit.Rates
+	reviewing *limit.Counter
+	accepted  *lru.Cache
 }
 
 // NewAuthenticator returns an Authenticator that asks the kube-apiserver of config,
@@ -79,20 +95,40 @@ func NewAuthenticator(config *rest.Config, log logr.Logger) (*Authenticator, err
 	if err != nil {
 		return nil, fmt.Errorf("the proxy's client for reviews: %w", err)
 	}
-	trust := &trustSource{client: client, log: log}
-	delegate, _, err := authenticatorfactory.DelegatingAuthenticatorConfig{
+	a := &Authenticator{
+		trust:     &trustSource{client: client, log: log},
+		refused:   limit.NewRates(defaultRefusedRate, defaultRefusedRate*refusedBurst),
+		reviewing: limit.NewCounter(maxReviews),
+		accepted:  lru.New(rememberAccepted),
+	}
+	tokens := authenticatorfactory.DelegatingAuthenticatorConfig{
 		TokenAccessReviewClient:  client.AuthenticationV1(),
 		TokenAccessReviewTimeout: tokenReviewTimeout,
 		CacheTTL:                 tokenCacheTTL,
 		// Three tries within a second: over a restarted connection, not over an outage.
-		WebhookRetryBackoff:                &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 3, Jitter: 0.2, Steps: 3},
-		ClientCertificateCAContentProvider: caProvider(func() dynamiccertificates.CAContentProvider { return trust.get().clientCA }),
-		RequestHeaderConfig:                trust.requestHeaders(),
-	}.New()
-	if err != nil {
+		WebhookRetryBackoff: &wait.Backoff{Duration: 100 * time.Millisecond, Factor: 3, Jitter: 0.2, Steps: 3},
+	}
+	reviews := tokens
+	reviews.CacheTTL = 0
+	// One for each means, where the factory would make one for all: what a request may
+	// do, and for how long, depends on which it was.
+	var errs []error
+	for of, with := range map[*authenticator.Request]authenticatorfactory.DelegatingAuthenticatorConfig{
+		&a.frontProxy: {RequestHeaderConfig: a.trust.requestHeaders()},
+		&a.certificates: {
+			ClientCertificateCAContentProvider: caProvider(func() dynamiccertificates.CAContentProvider { return a.trust.get().clientCA }),
+		},
+		&a.tokens:  tokens,
+		&a.reviews: reviews,
+	} {
+		var err error
+		*of, _, err = with.New()
+		errs = append(errs, err)
+	}
+	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("the proxy's authenticator: %w", err)
 	}
-	return &Authenticator{trust: trust, delegate: delegate}, nil
+	return a, nil
 }
 
 // Start keeps the CA bundles current until ctx ends.
@@ -107,17 +143,35 @@ func (a *Authenticator) Ready() error { return a.trust.ready() }
 // ClientCAs are the CAs whose client certificates are of use now.
 func (a *Authenticator) ClientCAs() *x509.CertPool { return a.trust.get().pool }
 
-// Authenticate returns who sent the request, and takes the proof out of it: the
-// bearer token and the front proxy's headers, believed or not. The error is
-// ErrUnauthenticated or ErrAuthenticationUnavailable, with what the log may know and
-// the caller may not.
-func (a *Authenticator) Authenticate(r *http.Request) (user.Info, error) {
+// Authenticate returns who sent the request, and takes the proof out of it: the bearer
+// token and the front proxy's headers, believed or not. It knows nothing of cookies.
+// The error is one of those above, with what the log may know and the caller may not.
+func (a *Authenticator) Authenticate(r *http.Request, source string) (*caller.Caller, error) {
 	if err := a.Ready(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAuthenticationUnavailable, err)
 	}
-	response, ok, err := a.delegate.AuthenticateRequest(r)
-	r.Header.Del("Authorization")
-	a.stripFrontProxy(r.Header)
+	token, tokenErr := takeToken(r)
+	defer a.stripFrontProxy(r.Header)
+
+	who, frontErr := accepted(a.frontProxy.AuthenticateRequest(r))
+	if frontErr == nil {
+		return &caller.Caller{User: who, Means: caller.FrontProxy}, nil
+	}
+	who, certErr := accepted(a.certificates.AuthenticateRequest(r))
+	if certErr == nil {
+		return &caller.Caller{User: who, Means: caller.Certificate, Expires: r.TLS.PeerCertificates[0].NotAfter}, nil
+	}
+	if token != "" {
+		return a.AuthenticateToken(r.Context(), source, token)
+	}
+	if tokenErr != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnauthenticated, tokenErr)
+	}
+	return nil, errors.Join(frontErr, certErr)
+}
+
+// accepted turns an authenticator's answer into a user or one of the errors above.
+func accepted(response *authenticator.Response, ok bool, err error) (user.Info, error) {
 	switch {
 	case err != nil && unavailable(err):
 		return nil, fmt.Errorf("%w: %w", ErrAuthenticationUnavailable, err)

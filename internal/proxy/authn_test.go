@@ -74,7 +74,7 @@ func newAuthServer(t *testing.T) *authServer {
 	s := &authServer{api: api, auth: auth}
 	s.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		var out seen
-		who, err := auth.Authenticate(r)
+		who, err := auth.Authenticate(r, "192.0.2.1")
 		switch {
 		case errors.Is(err, ErrUnauthenticated):
 			out.Err = "unauthenticated"
@@ -83,7 +83,7 @@ func newAuthServer(t *testing.T) *authServer {
 		case err != nil:
 			out.Err = err.Error()
 		default:
-			out = seen{User: who.GetName(), UID: who.GetUID(), Groups: who.GetGroups(), Extra: who.GetExtra()}
+			out = seen{User: who.User.GetName(), UID: who.User.GetUID(), Groups: who.User.GetGroups(), Extra: who.User.GetExtra()}
 			delete(out.Extra, "authentication.kubernetes.io/credential-id") // differs each time
 			if len(out.Extra) == 0 {
 				out.Extra = nil
@@ -189,7 +189,7 @@ func TestWhoAsks(t *testing.T) {
 			w.Headers = http.Header{"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Protocol": {"v5.channel.k8s.io"}}
 			return w
 		}()},
-		"a subprotocol without an upgrade": {headers: webSocket[4:], want: seen{Err: "unauthenticated", Headers: http.Header{"Sec-Websocket-Protocol": webSocket[5:]}}},
+		"a subprotocol without an upgrade": {headers: webSocket[4:], want: seen{Err: "unauthenticated", Headers: http.Header{"Sec-Websocket-Protocol": {"v5.channel.k8s.io"}}}},
 
 		"a certificate":                    {certs: []tls.Certificate{users.client(t, "alice", []string{"team"})}, want: alice},
 		"a certificate and a token":        {certs: []tls.Certificate{users.client(t, "alice", []string{"team"})}, headers: []string{"Authorization", "Bearer good"}, want: alice},

@@ -26,6 +26,8 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 )
 
 const (
@@ -85,20 +87,20 @@ func (c *console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if c.etags[name] == "" {
 		if strings.HasPrefix(name, assets) || !strings.Contains(r.Header.Get("Accept"), "text/html") {
-			writeError(w, errNoRoute(r.URL.Path))
+			apistatus.Write(w, apistatus.NoRoute(r.URL.Path))
 			return
 		}
 		name = indexPage
 	}
 	f, err := c.files.Open(name)
 	if err != nil {
-		writeError(w, errNoRoute(r.URL.Path))
+		apistatus.Write(w, apistatus.NoRoute(r.URL.Path))
 		return
 	}
 	defer f.Close()
 	content, ok := f.(io.ReadSeeker)
 	if !ok { // embed.FS's files always are
-		writeError(w, errNoRoute(r.URL.Path))
+		apistatus.Write(w, apistatus.NoRoute(r.URL.Path))
 		return
 	}
 	h := w.Header()

@@ -25,9 +25,9 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/limit"
 )
 
 // apiPrefixes are the paths that answer with a Status and never with a page: those
@@ -37,55 +37,40 @@ var apiPrefixes = []string{"/api", "/apis", "/audit", "/openapi", "/stream"}
 // routes is the one place where a path finds its handler. It compares paths as they
 // came: no redirect to a cleaned one, for what is decided on must be what is served.
 func (s *Server) routes(pages http.Handler) http.Handler {
-	api := s.authenticated(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, errNoRoute(r.URL.Path))
-	}))
-	return secure(withRequestID(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	api := s.authenticated(limit.Body(limit.MaxBody, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		apistatus.Write(w, apistatus.NoRoute(r.URL.Path))
+	})))
+	who := s.authenticated(http.HandlerFunc(s.serveSession))
+	return secure(withRequestID(noQueryTokens(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
 		switch {
 		case slices.ContainsFunc(apiPrefixes, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") }):
 			api.ServeHTTP(w, r)
+		case path == "/login" && r.Method == http.MethodPost:
+			s.serveLogin(w, r)
+		case path == "/logout" && r.Method == http.MethodPost:
+			s.serveLogout(w, r)
+		case path == "/session":
+			readOnly(w, r, func() { who.ServeHTTP(w, r) })
 		case path == "/healthz":
 			readOnly(w, r, func() { writeText(w, http.StatusOK, "ok") })
 		case path == "/readyz":
 			readOnly(w, r, func() { s.serveReady(w, r) })
 		case path == "/version":
-			readOnly(w, r, func() { writeJSON(w, http.StatusOK, s.options.Version) })
+			readOnly(w, r, func() { apistatus.WriteJSON(w, http.StatusOK, s.options.Version) })
 		default:
 			readOnly(w, r, func() { pages.ServeHTTP(w, r) })
 		}
-	})))
+	}))))
 }
 
 // readOnly serves GET and HEAD.
 func readOnly(w http.ResponseWriter, r *http.Request, serve func()) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
-		w.Header().Set("Allow", "GET, HEAD")
-		writeError(w, &apierrors.StatusError{ErrStatus: metav1.Status{
-			Status: metav1.StatusFailure, Code: http.StatusMethodNotAllowed, Reason: metav1.StatusReasonMethodNotAllowed,
-			Message: "only GET and HEAD are served here",
-		}})
+		apistatus.Write(w, apistatus.MethodNotAllowed(http.MethodGet, http.MethodHead))
 		return
 	}
 	serve()
-}
-
-// authenticated passes on requests whose sender is known, in the request's context
-// (request.UserFrom).
-func (s *Server) authenticated(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		who, err := s.auth.Authenticate(r)
-		switch {
-		case errors.Is(err, ErrUnauthenticated):
-			s.options.Log.V(1).Info("A request was not authenticated", "requestID", requestID(r.Context()), "source", r.RemoteAddr, "error", err.Error())
-			writeError(w, errUnauthorized("no credentials that are accepted: send a bearer token (kubectl create token SERVICEACCOUNT), or a client certificate of the cluster"))
-		case err != nil:
-			s.options.Log.Error(err, "A request could not be authenticated", "requestID", requestID(r.Context()))
-			writeError(w, errUnavailable("the kube-apiserver cannot be asked who you are; try again"))
-		default:
-			next.ServeHTTP(w, r.WithContext(request.WithUser(r.Context(), who)))
-		}
-	})
 }
 
 // ReadyCheck says why this replica should get no requests; nil when it should. It is

@@ -24,6 +24,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -33,6 +34,10 @@ import (
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+
+	"github.com/dockercontrol/dockercontrol/internal/proxy/conn"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/limit"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/session"
 )
 
 const (
@@ -75,7 +80,22 @@ type Options struct {
 	// ShutdownTimeout is how long requests under way may take after Start's context
 	// has ended; zero is 10 s.
 	ShutdownTimeout time.Duration
+	// TrustedProxies are load balancers whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// SessionKeys encrypt browsers' sessions, and are the same for all replicas; nil is a
+	// key of this replica's own. SessionIdle and SessionMax are how long a session holds
+	// unused and at most; zero is an hour and 12 hours.
+	SessionKeys             session.Keys
+	SessionIdle, SessionMax time.Duration
+	// Limits are what a user or a source may take.
+	Limits Limits
+	// Unauthenticated hears of each request that is answered with 401; nil: nobody does.
+	// It must not block.
+	Unauthenticated func(ctx context.Context, source, requestID string)
 	Log             logr.Logger
+
+	// headerTimeout is a shorter one for tests.
+	headerTimeout time.Duration
 }
 
 // Server is the proxy of one replica. It is a controller-runtime Runnable.
@@ -83,6 +103,13 @@ type Server struct {
 	options Options
 	auth    *Authenticator
 	handler http.Handler
+
+	sessions    *session.Manager
+	crossOrigin *http.CrossOriginProtection
+	// requests are counted by user, logins by source; streams and connections are a
+	// user's at once.
+	requests, logins     *limit.Rates
+	streams, connections *limit.Counter
 
 	listening chan struct{} // closed when addr is set
 	addr      atomic.Value  // string
@@ -110,6 +137,10 @@ func NewServer(o Options) (*Server, error) {
 	if o.ShutdownTimeout <= 0 {
 		o.ShutdownTimeout = defaultShutdownTimeout
 	}
+	if o.headerTimeout <= 0 {
+		o.headerTimeout = headerTimeout
+	}
+	o.Limits = o.Limits.withDefaults()
 	auth, err := NewAuthenticator(o.RESTConfig, o.Log)
 	if err != nil {
 		return nil, err
@@ -118,7 +149,12 @@ func NewServer(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{options: o, auth: auth, listening: make(chan struct{})}
+	s := &Server{
+		options: o, auth: auth, listening: make(chan struct{}),
+		sessions:    session.NewManager(session.Options{Keys: o.SessionKeys, Idle: o.SessionIdle, Max: o.SessionMax}),
+		crossOrigin: http.NewCrossOriginProtection(),
+	}
+	o.Limits.apply(s)
 	s.handler = s.routes(pages)
 	return s, nil
 }
@@ -139,7 +175,7 @@ func (s *Server) Addr() string {
 // once.
 func (s *Server) Start(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", s.options.Address)
+	listener, err := conn.Listen(ctx, s.options.Address)
 	if err != nil {
 		return fmt.Errorf("the proxy cannot listen: %w", err)
 	}
@@ -177,7 +213,7 @@ func (s *Server) httpServer(requests context.Context, config *tls.Config) *http.
 	return &http.Server{
 		Handler:           s.handler,
 		TLSConfig:         config,
-		ReadHeaderTimeout: headerTimeout,
+		ReadHeaderTimeout: s.options.headerTimeout,
 		ReadTimeout:       bodyTimeout,
 		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
@@ -187,6 +223,7 @@ func (s *Server) httpServer(requests context.Context, config *tls.Config) *http.
 			SendPingTimeout:      pingInterval,
 			PingTimeout:          pingTimeout,
 		},
+		ConnContext: conn.Context,
 		BaseContext: func(net.Listener) context.Context { return requests },
 		ErrorLog:    errorLog(s.options.Log),
 	}
