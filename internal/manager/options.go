@@ -28,6 +28,8 @@ import (
 	"github.com/dockercontrol/dockercontrol/controllers"
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
+	"github.com/dockercontrol/dockercontrol/internal/proxy"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/session"
 )
 
 // Options are what the manager's flags decide.
@@ -64,6 +66,14 @@ type Options struct {
 	// ProxyCertFile and ProxyKeyFile are in PEM and reloaded when they change;
 	// both empty means a self-signed certificate.
 	ProxyCertFile, ProxyKeyFile string
+	// TrustedProxies are the address ranges of load balancers whose X-Forwarded-For is
+	// believed.
+	TrustedProxies []string
+	// SessionIdle and SessionMax are how long a browser's session holds unused, and at
+	// most.
+	SessionIdle, SessionMax time.Duration
+	// ProxyLimits are what a user or a source address may take of a replica.
+	ProxyLimits proxy.Limits
 
 	// AuditFile takes the audit trail as JSON lines; "-" is standard output, empty
 	// writes none.
@@ -91,6 +101,9 @@ func DefaultOptions() Options {
 		ProxyAddress:    ":8443",
 		AuditFile:       "-",
 		AuditMaxFiles:   audit.DefaultMaxFiles,
+		SessionIdle:     session.DefaultIdle,
+		SessionMax:      session.DefaultMax,
+		ProxyLimits:     proxy.DefaultLimits(),
 		ShutdownTimeout: 20 * time.Second,
 	}
 }
@@ -121,6 +134,7 @@ func (o *Options) BindFlags(fs *pflag.FlagSet) {
 		"Certificate of the proxy in PEM, reloaded when it changes; without one the proxy signs its own.")
 	fs.StringVar(&o.ProxyKeyFile, "proxy-key-file", o.ProxyKeyFile,
 		"Key of the proxy's certificate in PEM, reloaded when it changes.")
+	o.bindProxyFlags(fs)
 	fs.StringVar(&o.AuditFile, "audit-file", o.AuditFile,
 		"File for the audit trail as JSON lines, rotated; - is standard output, empty writes none.")
 	fs.IntVar(&o.AuditMaxFiles, "audit-max-files", o.AuditMaxFiles,
@@ -129,6 +143,26 @@ func (o *Options) BindFlags(fs *pflag.FlagSet) {
 		"Copy the audit trail to standard output as well, for a log collector.")
 	fs.DurationVar(&o.ShutdownTimeout, "shutdown-timeout", o.ShutdownTimeout,
 		"How long a stop waits for what is under way.")
+}
+
+func (o *Options) bindProxyFlags(fs *pflag.FlagSet) {
+	fs.StringSliceVar(&o.TrustedProxies, "trusted-proxies", o.TrustedProxies,
+		"Address ranges of load balancers whose X-Forwarded-For tells the proxy where requests come from; empty believes none.")
+	fs.DurationVar(&o.SessionIdle, "session-idle-timeout", o.SessionIdle,
+		"How long a browser's session holds while it is not used.")
+	fs.DurationVar(&o.SessionMax, "session-max-duration", o.SessionMax,
+		"How long a browser's session holds at most; it never outlives its token.")
+	l := &o.ProxyLimits
+	fs.IntVar(&l.UserRate, "user-requests-per-second", l.UserRate,
+		"Requests a second that a user may send to a replica's proxy for long; twice as many at once.")
+	fs.IntVar(&l.Streams, "user-streams", l.Streams,
+		"Streams that a user may have open at once on a replica.")
+	fs.IntVar(&l.Connections, "user-connections", l.Connections,
+		"Connections that a user may have open at once to the engines' own APIs on a replica.")
+	fs.IntVar(&l.RefusedRate, "refused-tokens-per-second", l.RefusedRate,
+		"Tokens a second from one address that may be refused before a replica looks at no more of them; five times as many at once.")
+	fs.IntVar(&l.Logins, "logins-per-minute", l.Logins,
+		"Logins a minute from one address on a replica.")
 }
 
 // Validate says what is wrong with the options, all of it.
@@ -161,7 +195,44 @@ func (o *Options) Validate() error {
 	if _, err := o.endpointPolicy(); err != nil {
 		errs = append(errs, err)
 	}
+	return errors.Join(append(errs, o.validateProxy())...)
+}
+
+func (o *Options) validateProxy() error {
+	var errs []error
+	if _, err := o.trustedProxies(); err != nil {
+		errs = append(errs, err)
+	}
+	if o.SessionIdle <= 0 || o.SessionMax < o.SessionIdle {
+		errs = append(errs, errors.New("--session-idle-timeout must be more than 0, and --session-max-duration not less than it"))
+	}
+	for _, l := range []struct {
+		flag  string
+		value int
+	}{
+		{"--user-requests-per-second", o.ProxyLimits.UserRate},
+		{"--user-streams", o.ProxyLimits.Streams},
+		{"--user-connections", o.ProxyLimits.Connections},
+		{"--refused-tokens-per-second", o.ProxyLimits.RefusedRate},
+		{"--logins-per-minute", o.ProxyLimits.Logins},
+	} {
+		if l.value <= 0 {
+			errs = append(errs, fmt.Errorf("%s must be more than 0", l.flag))
+		}
+	}
 	return errors.Join(errs...)
+}
+
+func (o *Options) trustedProxies() ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, cidr := range o.TrustedProxies {
+		prefix, err := netip.ParsePrefix(cidr)
+		if err != nil {
+			return nil, fmt.Errorf("--trusted-proxies %q is not an address range, as in 10.0.0.0/8: %w", cidr, err)
+		}
+		list = append(list, prefix.Masked())
+	}
+	return list, nil
 }
 
 func (o *Options) endpointPolicy() (controllers.EndpointPolicy, error) {

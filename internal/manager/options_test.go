@@ -22,6 +22,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/dockercontrol/dockercontrol/internal/proxy"
 )
 
 func TestDefaultsAreValid(t *testing.T) {
@@ -38,12 +40,17 @@ func TestValidateNamesEveryFault(t *testing.T) {
 	o.Namespace = ""
 	o.ShutdownTimeout = 0
 	o.EndpointCIDRs = []string{"10.0.0.0/8", "10.0.0.1"}
+	o.TrustedProxies = []string{"10.0.0.0/8", "balancer"}
+	o.SessionMax = o.SessionIdle - 1
+	o.ProxyLimits = proxy.Limits{}
 	err := o.Validate()
 	if err == nil {
 		t.Fatal("nothing is wrong with it?")
 	}
 	for _, flag := range []string{
 		"--metrics-bind-address", "--health-probe-bind-address", "--proxy-address", "--proxy-cert-file", "--namespace", "--shutdown-timeout", `--endpoint-cidrs "10.0.0.1"`,
+		`--trusted-proxies "balancer"`, "--session-max-duration", "--user-requests-per-second", "--user-streams", "--user-connections",
+		"--refused-tokens-per-second", "--logins-per-minute",
 	} {
 		if !strings.Contains(err.Error(), flag) {
 			t.Errorf("the error does not name %s:\n%v", flag, err)
@@ -57,7 +64,7 @@ func TestFlagsReachTheOptions(t *testing.T) {
 	var o Options
 	fs := pflag.NewFlagSet("", pflag.ContinueOnError)
 	o.BindFlags(fs)
-	set := map[string]string{"bool": "true", "string": "x", "stringSlice": "a,b", "duration": "3s"}
+	set := map[string]string{"bool": "true", "string": "x", "stringSlice": "a,b", "duration": "3s", "int": "7"}
 	before := o
 	fs.VisitAll(func(f *pflag.Flag) {
 		if f.Usage == "" {
@@ -67,7 +74,9 @@ func TestFlagsReachTheOptions(t *testing.T) {
 			t.Errorf("--%s: %v", f.Name, err)
 		}
 	})
-	if len(o.Namespaces) != 2 || o.ProxyAddress != "x" || !o.LeaderElect || o.ShutdownTimeout == before.ShutdownTimeout {
+	if len(o.Namespaces) != 2 || o.ProxyAddress != "x" || !o.LeaderElect || o.ShutdownTimeout == before.ShutdownTimeout ||
+		len(o.TrustedProxies) != 2 || o.SessionIdle == 0 || o.SessionMax == 0 ||
+		o.ProxyLimits != (proxy.Limits{UserRate: 7, RefusedRate: 7, Logins: 7, Streams: 7, Connections: 7}) {
 		t.Errorf("options = %+v", o)
 	}
 }

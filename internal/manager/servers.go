@@ -38,9 +38,14 @@ func addServers(mgr ctrl.Manager, o Options, ready map[string]healthz.Checker) e
 		return fmt.Errorf("adding the health check: %w", err)
 	}
 	if o.ProxyAddress != "0" {
+		trusted, err := o.trustedProxies()
+		if err != nil {
+			return err
+		}
 		server, err := proxy.NewServer(proxy.Options{
 			Address: o.ProxyAddress, CertFile: o.ProxyCertFile, KeyFile: o.ProxyKeyFile,
 			RESTConfig: mgr.GetConfig(), Console: web.Files(), Version: version.Info{GitVersion: Version},
+			TrustedProxies: trusted, SessionIdle: o.SessionIdle, SessionMax: o.SessionMax, Limits: o.ProxyLimits,
 			Ready: maps.Clone(ready), ShutdownTimeout: o.ShutdownTimeout / 2, Log: ctrl.Log.WithName("proxy"),
 		})
 		if err != nil {

@@ -53,6 +53,9 @@ type Limits struct {
 	Connections int
 }
 
+// DefaultLimits are the defaults.
+func DefaultLimits() Limits { return Limits{}.withDefaults() }
+
 // withDefaults fills in what is zero.
 func (l Limits) withDefaults() Limits {
 	for value, standard := range map[*int]int{
