@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -38,7 +39,7 @@ func addAll(ctx context.Context, mgr ctrl.Manager, o Options) (closeAll func() e
 	var closers []func() error
 	closeAll = func() error {
 		var errs []error
-		for _, c := range closers {
+		for _, c := range slices.Backward(closers) {
 			errs = append(errs, c())
 		}
 		return errors.Join(errs...)
@@ -68,9 +69,12 @@ func addAll(ctx context.Context, mgr ctrl.Manager, o Options) (closeAll func() e
 	if err != nil {
 		return closeAll, err
 	}
-	return closeAll, addServers(mgr, o, map[string]healthz.Checker{
+	collapser := audit.NewCollapser(recorder, ctrl.Log.WithName("audit"))
+	closers = append(closers, collapser.Close)
+	served := servers{hosts: hosts, audit: recorder, unauthenticated: collapser, keys: keys, ready: map[string]healthz.Checker{
 		"informers": informersSynced(mgr), "expired-bindings": expired.Check,
-	})
+	}}
+	return closeAll, served.add(ctx, mgr, o)
 }
 
 // addPermissions adds what keeps HostPermissions, and returns the check that none is

@@ -80,6 +80,8 @@ type Options struct {
 	// ShutdownTimeout is how long requests under way may take after Start's context
 	// has ended; zero is 10 s.
 	ShutdownTimeout time.Duration
+	// Engines are what is served below /apis/; nil serves none.
+	Engines *Engines
 	// TrustedProxies are load balancers whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// SessionKeys encrypt browsers' sessions, and are the same for all replicas; nil is a
@@ -111,6 +113,8 @@ type Server struct {
 	requests, logins     *limit.Rates
 	streams, connections *limit.Counter
 
+	engines *engines // nil: none are served
+
 	listening chan struct{} // closed when addr is set
 	addr      atomic.Value  // string
 	draining  atomic.Bool
@@ -141,6 +145,9 @@ func NewServer(o Options) (*Server, error) {
 		o.headerTimeout = headerTimeout
 	}
 	o.Limits = o.Limits.withDefaults()
+	if o.Engines != nil && o.SessionKeys == nil {
+		o.SessionKeys = sessionKeys{o.Engines.Keys}
+	}
 	auth, err := NewAuthenticator(o.RESTConfig, o.Log)
 	if err != nil {
 		return nil, err
@@ -155,6 +162,11 @@ func NewServer(o Options) (*Server, error) {
 		crossOrigin: http.NewCrossOriginProtection(),
 	}
 	o.Limits.apply(s)
+	if o.Engines != nil {
+		if s.engines, err = newEngines(o, s.connections); err != nil {
+			return nil, err
+		}
+	}
 	s.handler = s.routes(pages)
 	return s, nil
 }
@@ -169,6 +181,14 @@ func (s *Server) Listening() <-chan struct{} { return s.listening }
 func (s *Server) Addr() string {
 	addr, _ := s.addr.Load().(string)
 	return addr
+}
+
+// GrantsChanged tells that a Role or a RoleBinding of the operator's has changed: what was
+// decided before is asked again at once. It does not block.
+func (s *Server) GrantsChanged() {
+	if s.engines != nil {
+		s.engines.authz.GrantsChanged()
+	}
 }
 
 // Start serves until ctx ends, and returns when every request has. It can be called
@@ -192,6 +212,9 @@ func (s *Server) Start(ctx context.Context) error {
 	server := s.httpServer(requests, config)
 
 	group.Go(func() error { return s.auth.Start(ctx) })
+	if s.engines != nil {
+		group.Go(func() error { return s.engines.authz.Start(ctx) })
+	}
 	if watch != nil {
 		group.Go(func() error { return watch(ctx) })
 	}
@@ -233,7 +256,18 @@ func (s *Server) httpServer(requests context.Context, config *tls.Config) *http.
 func (s *Server) shutdown(server *http.Server, cut context.CancelFunc) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.options.ShutdownTimeout)
 	defer cancel()
+	drained := make(chan struct{})
+	go func() { // beside Shutdown, which knows nothing of connections that were taken over
+		defer close(drained)
+		if s.engines == nil {
+			return
+		}
+		if n := s.engines.tunnels.Drain(ctx); n > 0 {
+			s.options.Log.Info("Cut sessions that did not end in time", "sessions", n, "timeout", s.options.ShutdownTimeout)
+		}
+	}()
 	err := server.Shutdown(ctx)
+	<-drained
 	cut()
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.options.Log.Info("Cut requests that did not end in time", "timeout", s.options.ShutdownTimeout)

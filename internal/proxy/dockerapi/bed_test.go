@@ -161,10 +161,11 @@ func serveEngine(t *testing.T, mux http.Handler) engine.Engine {
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: patient}
 	done := make(chan struct{})
 	go func() { defer close(done); _ = server.Serve(listener) }()
-	live, err := moby.Connector{}.Open(engine.Config{Endpoint: engine.Endpoint{Scheme: engine.SchemeUnix, Path: path}})
+	prepared, err := moby.Connector{}.Prepare(engine.Config{Endpoint: engine.Endpoint{Scheme: engine.SchemeUnix, Path: path}})
 	if err != nil {
 		t.Fatal(err)
 	}
+	live := prepared.Open()
 	t.Cleanup(func() { _ = live.Close(); _ = server.Close(); <-done })
 	return live
 }
