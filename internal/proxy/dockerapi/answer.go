@@ -52,17 +52,21 @@ func (x *exchange) answer(resp *http.Response) error {
 		return x.signExec(resp)
 	}
 	x.begin(resp)
-	out := x.stream()
-	switch {
-	case x.masked && code/100 == 2 && x.r.Method != http.MethodHead:
+	out := x.stream(code)
+	masked := x.masked && code/100 == 2 && x.r.Method != http.MethodHead
+	if masked {
 		x.w.Header().Del("Content-Length")
-		out.code = code
+	}
+	if x.req.Streams {
+		out.head() // clients wait for it: "docker run" starts a container once it waits for its end
+	}
+	switch {
+	case masked:
 		if err := x.h.Mask.Copy(x.req.Operation, out, resp.Body); err != nil {
 			return err
 		}
 		out.head()
 	default:
-		out.code = code
 		if x.r.Method == http.MethodHead || resp.ContentLength == 0 {
 			out.head()
 			break
@@ -99,8 +103,8 @@ type onlyReader struct{ io.Reader }
 
 // stream is the client's side of an answer: it sends the head with the first bytes, and
 // flushes each write of what is followed.
-func (x *exchange) stream() *stream {
-	return &stream{x: x, control: http.NewResponseController(x.w), flush: x.req.Streams || x.masked}
+func (x *exchange) stream(code int) *stream {
+	return &stream{x: x, control: http.NewResponseController(x.w), flush: x.req.Streams, code: code}
 }
 
 type stream struct {

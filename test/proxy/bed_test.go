@@ -1,0 +1,188 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/test/testbed"
+	"github.com/dockercontrol/dockercontrol/test/testenv"
+)
+
+// patient is how long a test waits for what takes milliseconds on a quiet machine.
+const patient = 30 * time.Second
+
+func TestMain(m *testing.M) { os.Exit(testenv.Run(m)) }
+
+// bed is a cluster with managers that serve a proxy, and one host on a real engine.
+type bed struct {
+	*testenv.Cluster
+	namespace string
+	ca        *testbed.CA
+	// managers serve at addresses, in the same order; trails are their audit files.
+	managers  []*testenv.Manager
+	addresses []string
+	trails    []string
+	// address is where clients go.
+	address string
+	engine  *testbed.Dockerd
+	host    *dcv1.DockerHost
+}
+
+// newBed starts a manager, an engine and a host named "prod".
+func newBed(t *testing.T, engine testbed.DockerdOptions) *bed {
+	t.Helper()
+	c := testenv.Start(t)
+	b := &bed{Cluster: c, namespace: c.Namespace(t), ca: testbed.NewCA(t, "proxy")}
+	b.startManager(t)
+	b.address = b.addresses[0]
+	b.engine = testbed.StartDockerd(t, engine)
+	b.engine.ImportBusybox(t, "busybox:test")
+	b.host = testenv.NewHost(b.namespace, "prod", b.engine.Endpoint())
+	b.Create(t, b.host)
+	b.WaitReady(t, b.host, "True/Connected", patient)
+	return b
+}
+
+// startManager adds a replica.
+func (b *bed) startManager(t *testing.T) {
+	t.Helper()
+	dir := t.TempDir()
+	pair := b.ca.Server(t, "localhost", "127.0.0.1")
+	o := testenv.ManagerOptions(b.namespace)
+	o.ProxyAddress = freeAddress(t)
+	o.ProxyCertFile, o.ProxyKeyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
+	o.AuditFile = filepath.Join(dir, "audit.jsonl")
+	writeFile(t, o.ProxyCertFile, pair.Cert)
+	writeFile(t, o.ProxyKeyFile, pair.Key)
+	b.managers = append(b.managers, b.StartManager(t, o))
+	b.addresses = append(b.addresses, o.ProxyAddress)
+	b.trails = append(b.trails, o.AuditFile)
+	b.waitServing(t, o.ProxyAddress)
+}
+
+func (b *bed) waitServing(t *testing.T, address string) {
+	t.Helper()
+	c := b.httpClient(t)
+	testenv.Eventually(t, patient, func(ctx context.Context) error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+address+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := c.Do(req)
+		if err != nil {
+			return err
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("not ready: %d", resp.StatusCode)
+		}
+		return nil
+	})
+}
+
+// httpClient trusts the proxy's CA and sends no credentials.
+func (b *bed) httpClient(t *testing.T) *http.Client {
+	t.Helper()
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(b.ca.Cert)
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport, Timeout: patient}
+}
+
+// account makes a ServiceAccount and returns a token of its.
+func (b *bed) account(t *testing.T, name string) string {
+	t.Helper()
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: name}}
+	b.Create(t, account)
+	request := &authenticationv1.TokenRequest{}
+	if err := b.Client.SubResource("token").Create(t.Context(), account, request); err != nil {
+		t.Fatalf("asking for a token: %v", err)
+	}
+	return request.Status.Token
+}
+
+// grant gives subjects a role on the host, and waits until it is in force.
+func (b *bed) grant(t *testing.T, role dcv1.HostRole, subject dcv1.HostPermissionSubject) *dcv1.HostPermission {
+	t.Helper()
+	p := &dcv1.HostPermission{
+		ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: strings.ToLower(string(role) + "-" + strings.NewReplacer(":", "-", "/", "-").Replace(subject.Name))},
+		Spec:       dcv1.HostPermissionSpec{Role: role, HostNames: []string{b.host.Name}, Subjects: []dcv1.HostPermissionSubject{subject}},
+	}
+	b.Create(t, p)
+	testenv.Eventually(t, patient, func(ctx context.Context) error {
+		if err := b.Client.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		if !meta.IsStatusConditionTrue(p.Status.Conditions, dcv1.ConditionReady) {
+			return fmt.Errorf("HostPermission %s is not Ready: %+v", p.Name, p.Status.Conditions)
+		}
+		return nil
+	})
+	return p
+}
+
+// user makes a ServiceAccount with a role and returns a token of its.
+func (b *bed) user(t *testing.T, role dcv1.HostRole) string {
+	t.Helper()
+	name := strings.ToLower(string(role))
+	token := b.account(t, name)
+	b.grant(t, role, dcv1.HostPermissionSubject{Kind: dcv1.SubjectServiceAccount, Name: name})
+	return token
+}
+
+// path is the path of the host's Docker API.
+func (b *bed) path() string {
+	return "/apis/engine.dockercontrol.dev/v1alpha1/namespaces/" + b.namespace + "/dockerhosts/" + b.host.Name + "/proxy"
+}
+
+func writeFile(t *testing.T, path string, data []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// freeAddress is one that nobody listens on; the kernel does not hand the same one out
+// again soon.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
