@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/types/common"
 	"github.com/moby/moby/api/types/container"
@@ -31,6 +32,9 @@ import (
 // execHistory is how many ended execs an engine can still tell about; dockerd
 // forgets them after some minutes.
 const execHistory = 256
+
+// execPatience is how long a resize waits for the start of an exec, as in dockerd.
+const execPatience = 10 * time.Second
 
 // execution is an exec. Its fields are guarded by Engine.mu.
 type execution struct {
@@ -44,6 +48,8 @@ type execution struct {
 	exitCode *int
 	proc     *process // from the start on
 	view     *viewer
+	// ready is closed when the start has made proc, or failed.
+	ready chan struct{}
 }
 
 func (x *execution) kill() {
@@ -148,7 +154,7 @@ func (e *Engine) createExec(ref string, req container.ExecCreateRequest, keys []
 	if err != nil {
 		return nil, err
 	}
-	x := &execution{id: newID(), c: c, req: req, detach: keys}
+	x := &execution{id: newID(), c: c, req: req, detach: keys, ready: make(chan struct{})}
 	e.execs.add(x)
 	c.execs = append(c.execs, x)
 	e.emitContainer(c, events.Action("exec_create: "+x.command()), "execID", x.id)
@@ -238,6 +244,7 @@ func (x *execution) claim() error {
 func (e *Engine) startExec(x *execution, size *[2]uint) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	defer close(x.ready)
 	if e.ctx.Err() != nil {
 		return e.ctx.Err()
 	}
@@ -266,6 +273,20 @@ func (e *Engine) startExec(x *execution, size *[2]uint) error {
 		x.view.out.end()
 	}
 	return nil
+}
+
+// waitReady waits for the start that was asked for: its client has the header
+// before the command runs.
+func (x *execution) waitReady(ctx context.Context) bool {
+	timer := time.NewTimer(execPatience)
+	defer timer.Stop()
+	select {
+	case <-x.ready:
+		return true
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+	return false
 }
 
 func (e *Engine) newExecProcess(x *execution) *process {
@@ -341,17 +362,18 @@ func (e *Engine) serveExecResize(w http.ResponseWriter, r *request) error {
 	}
 	e.mu.Lock()
 	x, err := e.exec(r.name)
-	var p *process
-	if err == nil {
-		p = x.proc
-		if !x.started {
-			err = errorf(http.StatusInternalServerError, "timeout waiting for exec session ready")
-		}
-	}
+	started := err == nil && x.started
 	e.mu.Unlock()
 	if err != nil {
 		return err
 	}
+	// dockerd waits for a start that nobody has asked for, too; that is no use here.
+	if !started || !x.waitReady(r.Context()) {
+		return errorf(http.StatusInternalServerError, "timeout waiting for exec session ready")
+	}
+	e.mu.Lock()
+	p := x.proc
+	e.mu.Unlock()
 	if p != nil {
 		p.resize(height, width)
 	}

@@ -26,6 +26,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // newExec makes an exec in a container that sleeps.
@@ -144,6 +145,39 @@ func TestExecTTY(t *testing.T) {
 }
 
 // TestExecOutlivesClient is what dockerd does: a terminal's shell lives on.
+// TestExecResizeWaitsForTheStart: a client has the header of a start before the
+// command runs, and what it resizes then must not be lost.
+func TestExecResizeWaitsForTheStart(t *testing.T) {
+	c := serve(t, Options{Containers: 1})
+	id := newExec(t, c, attached(true, "sh"))
+	c.e.mu.Lock()
+	x := c.e.execs.byID[id]
+	err := x.claim()
+	c.e.mu.Unlock()
+	if err != nil {
+		t.Fatal(err)
+	}
+	resized := make(chan struct{})
+	go func() {
+		defer close(resized)
+		c.must(200, "POST", "/exec/"+id+"/resize?h=10&w=20", nil)
+	}()
+	select {
+	case <-resized:
+		t.Error("a terminal was resized before there was one")
+	case <-time.After(50 * time.Millisecond):
+	}
+	if err := c.e.startExec(x, nil); err != nil {
+		t.Fatal(err)
+	}
+	<-resized
+	x.proc.mu.Lock()
+	defer x.proc.mu.Unlock()
+	if x.proc.height != 10 || x.proc.width != 20 {
+		t.Errorf("after the start the terminal is %d by %d", x.proc.height, x.proc.width)
+	}
+}
+
 func TestExecOutlivesClient(t *testing.T) {
 	c := serve(t, Options{Containers: 1})
 	for _, detach := range []bool{true, false} {
