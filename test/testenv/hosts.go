@@ -147,6 +147,18 @@ func (c *Cluster) WaitEvents(t testing.TB, obj client.Object, want ...string) {
 	})
 }
 
+// WaitEvent waits until an object has an Event, whatever others it has.
+func (c *Cluster) WaitEvent(t testing.TB, obj client.Object, want string) {
+	t.Helper()
+	Eventually(t, 10*time.Second, func(ctx context.Context) error {
+		got, err := c.events(ctx, obj)
+		if err == nil && got[want] == 0 {
+			err = fmt.Errorf("%s has events %v, want %s", obj.GetName(), got, want)
+		}
+		return err
+	})
+}
+
 func (c *Cluster) events(ctx context.Context, obj client.Object) (map[string]int, error) {
 	var events eventsv1.EventList
 	if err := c.Client.List(ctx, &events, client.InNamespace(obj.GetNamespace())); err != nil {
