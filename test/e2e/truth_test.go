@@ -19,6 +19,9 @@ package e2e
 import (
 	"fmt"
 	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/test/testbed"
@@ -48,6 +51,8 @@ func TestTrueNumbers(t *testing.T) {
 			e := start(t)
 			e.ImportBusybox(t, "busybox:test")
 			host := testenv.NewHost(b.namespace, "local", e.Endpoint())
+			// Podman has no daemon that knows: its /info starts programs to find out.
+			host.Spec.HealthCheck.Timeout = &metav1.Duration{Duration: 30 * time.Second}
 			b.Create(t, host)
 			b.WaitReady(t, host, "True/Connected", promptly)
 			compareInfo(t, host, e.Info(t))

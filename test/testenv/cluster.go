@@ -135,7 +135,7 @@ func (c *Cluster) Namespace(t testing.TB) string {
 
 // patience is how long a condition may take on a machine that does other things
 // as well: two cores, with the race detector, real engines and other tests beside.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // Eventually polls until check returns nil, or fails the test with its last error.
 // It is for conditions on the other side of the API. within is how soon they
