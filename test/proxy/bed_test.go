@@ -186,3 +186,10 @@ func freeAddress(t *testing.T) string {
 	defer func() { _ = l.Close() }()
 	return l.Addr().String()
 }
+
+// certificate signs a client certificate of the cluster for a user with a role.
+func (b *bed) certificate(t *testing.T, name string, role dcv1.HostRole) (cert, key []byte) {
+	t.Helper()
+	b.grant(t, role, dcv1.HostPermissionSubject{Kind: dcv1.SubjectUser, Name: name})
+	return b.User(t, name)
+}

@@ -167,3 +167,13 @@ func Eventually(t testing.TB, within time.Duration, check func(ctx context.Conte
 		}
 	}
 }
+
+// User returns a client certificate of the cluster, and its key, in PEM.
+func (c *Cluster) User(t testing.TB, name string, groups ...string) (cert, key []byte) {
+	t.Helper()
+	user, err := c.env.AddUser(envtest.User{Name: name, Groups: groups}, nil)
+	if err != nil {
+		t.Fatalf("signing a certificate for %s: %v", name, err)
+	}
+	return user.Config().CertData, user.Config().KeyData
+}
