@@ -39,6 +39,7 @@ import (
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/engine/sim"
+	"github.com/dockercontrol/dockercontrol/internal/keyring"
 	"github.com/dockercontrol/dockercontrol/internal/manager"
 	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
@@ -209,7 +210,11 @@ func TestAuditTrailIsOpened(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if summary, err := audit.Verify(bytes.NewReader(trail), [][]byte{keys.Data["v1"]}); err != nil || len(summary.Chains) != 2 {
+	chainKey, err := keyring.Derive(keys.Data["v1"], keyring.AuditChain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if summary, err := audit.Verify(bytes.NewReader(trail), [][]byte{chainKey}); err != nil || len(summary.Chains) != 2 {
 		t.Errorf("Verify = %+v, %v; want two chains", summary, err)
 	}
 	info, err := os.Stat(o.AuditFile)

@@ -19,14 +19,17 @@ limitations under the License.
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/pflag"
 
 	"github.com/dockercontrol/dockercontrol/config"
+	"github.com/dockercontrol/dockercontrol/internal/audit/auditcmd"
 	"github.com/dockercontrol/dockercontrol/standalone/internal/app"
 )
 
@@ -38,6 +41,9 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) > 0 && args[0] == "audit" {
+		return auditcmd.Run(context.Background(), args[1:], auditcmd.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	}
 	opts, manager, err := parse(args)
 	if errors.Is(err, pflag.ErrHelp) {
 		return nil
@@ -48,6 +54,9 @@ func run(args []string) error {
 	return app.Run(app.UntilSignal(), opts, manager, []fs.FS{config.CRDs, config.RBAC, config.Admission}, os.Stdout)
 }
 
+// auditFile is the audit trail in the data directory, unless another is named.
+const auditFile = "audit.jsonl"
+
 // parse reads the flags: the program's own and all of the manager's. Of those that both have, the program's counts.
 func parse(args []string) (app.Options, app.Manager, error) {
 	opts, managerOpts := app.DefaultOptions(), defaultManagerOptions()
@@ -56,6 +65,7 @@ func parse(args []string) (app.Options, app.Manager, error) {
 	managerFlags := pflag.NewFlagSet("manager", pflag.ContinueOnError)
 	managerOpts.BindFlags(managerFlags)
 	flags.AddFlagSet(managerFlags)
+	flags.Lookup("audit-file").DefValue = auditFile + " in the data directory"
 	flags.Usage = func() {
 		fmt.Fprintf(os.Stderr, "Usage: standalone --data-dir DIR [flags]\n\nRuns a Kubernetes control plane and the manager, without nodes.\n\n%s", flags.FlagUsages())
 	}
@@ -64,6 +74,9 @@ func parse(args []string) (app.Options, app.Manager, error) {
 	}
 	if flags.NArg() > 0 {
 		return opts, app.Manager{}, fmt.Errorf("unknown argument %q: there are only flags, see --help", flags.Arg(0))
+	}
+	if !flags.Changed("audit-file") {
+		managerOpts.AuditFile = filepath.Join(opts.DataDir, auditFile)
 	}
 	manager, err := newManager(&opts, managerOpts)
 	return opts, manager, err
