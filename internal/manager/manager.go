@@ -65,6 +65,9 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) (err error) {
 	}
 	closeAll, err := addAll(ctx, mgr, o)
 	defer func() { err = errors.Join(err, closeAll()) }()
+	if err != nil && ctx.Err() != nil {
+		return nil // stopped while it was starting
+	}
 	if err != nil {
 		return fmt.Errorf("setting up the manager: %w", err)
 	}

@@ -50,8 +50,8 @@ type Options struct {
 	// for each process. A manager that is given the name of one that died takes over
 	// its Lease at once, so only who knows that there are no two may give it.
 	LeaderIdentity string
-	// Namespace is the manager's own: the leader's Lease and the Secret with the
-	// replicas' keys are in it.
+	// Namespace is the manager's own: the leader's Lease, the Secret with the replicas'
+	// keys and the Leases with the heads of their audit trails are in it.
 	Namespace string
 
 	// MetricsAddress serves /metrics; "0" serves none.

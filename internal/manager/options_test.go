@@ -38,6 +38,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 	o.MetricsAddress, o.HealthAddress, o.ProxyAddress = "nowhere", "8081", "[::1"
 	o.ProxyKeyFile = "tls.key"
 	o.Namespace = ""
+	o.AuditMaxFiles = 1
 	o.ShutdownTimeout = 0
 	o.EndpointCIDRs = []string{"10.0.0.0/8", "10.0.0.1"}
 	o.TrustedProxies = []string{"10.0.0.0/8", "balancer"}
@@ -48,9 +49,9 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		t.Fatal("nothing is wrong with it?")
 	}
 	for _, flag := range []string{
-		"--metrics-bind-address", "--health-probe-bind-address", "--proxy-address", "--proxy-cert-file", "--namespace", "--shutdown-timeout", `--endpoint-cidrs "10.0.0.1"`,
 		`--trusted-proxies "balancer"`, "--session-max-duration", "--user-requests-per-second", "--user-streams", "--user-connections",
 		"--refused-tokens-per-second", "--logins-per-minute",
+		"--metrics-bind-address", "--health-probe-bind-address", "--proxy-address", "--proxy-cert-file", "--namespace", "--audit-max-files", "--shutdown-timeout", `--endpoint-cidrs "10.0.0.1"`,
 	} {
 		if !strings.Contains(err.Error(), flag) {
 			t.Errorf("the error does not name %s:\n%v", flag, err)
