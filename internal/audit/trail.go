@@ -165,9 +165,6 @@ func newTrail(o TrailOptions, s sink, follows Head, cut int64) (*Trail, error) {
 	return t, nil
 }
 
-// Replica returns the name of this process in the chain.
-func (t *Trail) Replica() string { return replicaOf(t.chain) }
-
 // Head returns the last line that was written.
 func (t *Trail) Head() Head { return *t.head.Load() }
 
