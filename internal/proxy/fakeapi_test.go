@@ -80,6 +80,12 @@ func (f *fakeAPI) addToken(token string, who authenticationv1.UserInfo) {
 	f.tokens[token] = who
 }
 
+func (f *fakeAPI) deleteToken(token string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.tokens, token)
+}
+
 func (f *fakeAPI) setDown(down bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
