@@ -17,6 +17,7 @@ limitations under the License.
 package proxy
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -41,7 +42,9 @@ type fakeAPI struct {
 	changed chan struct{} // closed and replaced at each change of config
 	tokens  map[string]authenticationv1.UserInfo
 	reviews int
-	down    bool // reviews are answered with 503
+	down    bool          // reviews are answered with 503
+	held    chan struct{} // reviews wait until it is closed; nil: they do not
+	waits   int           // reviews that wait
 }
 
 func newFakeAPI(t *testing.T) *fakeAPI {
@@ -98,6 +101,38 @@ func (f *fakeAPI) reviewCount() int {
 	return f.reviews
 }
 
+// hold makes reviews wait until release is called.
+func (f *fakeAPI) hold() (release func()) {
+	held := make(chan struct{})
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held = held
+	return sync.OnceFunc(func() { close(held) })
+}
+
+// waiting is how many reviews wait.
+func (f *fakeAPI) waiting() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.waits
+}
+
+// wait is a review's.
+func (f *fakeAPI) wait(ctx context.Context) {
+	f.mu.Lock()
+	held := f.held
+	if held != nil {
+		f.waits++
+	}
+	f.mu.Unlock()
+	if held != nil {
+		select {
+		case <-held:
+		case <-ctx.Done():
+		}
+	}
+}
+
 func (f *fakeAPI) state() (*corev1.ConfigMap, int, <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -152,6 +187,7 @@ func (f *fakeAPI) serveConfigMaps(w http.ResponseWriter, r *http.Request) {
 }
 
 func (f *fakeAPI) serveReviews(w http.ResponseWriter, r *http.Request) {
+	f.wait(r.Context())
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.reviews++
