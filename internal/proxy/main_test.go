@@ -17,14 +17,26 @@ limitations under the License.
 package proxy_test
 
 import (
+	"fmt"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
 
+	"github.com/dockercontrol/dockercontrol/internal/proxy"
 	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(tests{m}) }
+func TestMain(m *testing.M) {
+	if addr := os.Getenv(proxy.IdleClientEnv); addr != "" {
+		if err := proxy.IdleClient(addr); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(tests{m})
+}
 
 // tests stops the API server that the tests shared before goroutines are counted.
 type tests struct{ m *testing.M }
