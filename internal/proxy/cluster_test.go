@@ -75,12 +75,53 @@ func TestAgainstARealCluster(t *testing.T) {
 		})
 	}
 
+	cookies := signIn(t, addr, token)
+
 	if err := cluster.Client.Delete(t.Context(), account); err != nil {
 		t.Fatal(err)
 	}
 	testenv.Eventually(t, 20*time.Second, func(ctx context.Context) error { // the answer is cached for 10 s
 		return answers(ctx, addr, token, nil, http.StatusUnauthorized)
 	})
+	if resp := ask(t, http.MethodGet, addr, "/session", "", cookies); resp.StatusCode != http.StatusUnauthorized {
+		t.Errorf("the deleted ServiceAccount's session: %s", resp.Status)
+	}
+}
+
+// signIn makes a session with a real token, which is longer than a test's, and returns
+// its cookies.
+func signIn(t *testing.T, addr, token string) []*http.Cookie {
+	t.Helper()
+	resp := ask(t, http.MethodPost, addr, "/login", `{"token":"`+token+`"}`, nil)
+	if resp.StatusCode != http.StatusOK || len(resp.Cookies()) == 0 {
+		t.Fatalf("login: %s, %d cookies", resp.Status, len(resp.Cookies()))
+	}
+	cookies := resp.Cookies()
+	if resp := ask(t, http.MethodGet, addr, "/session", "", cookies); resp.StatusCode != http.StatusOK {
+		t.Errorf("with the session: %s", resp.Status)
+	}
+	return cookies
+}
+
+// ask sends a request with cookies, and returns the answer without its body.
+func ask(t *testing.T, method, addr, path, body string, cookies []*http.Cookie) *http.Response {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(t.Context(), method, "https://"+addr+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	for _, c := range cookies {
+		req.AddCookie(c)
+	}
+	resp, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	return resp
 }
 
 // proxyConfig is the cluster's configuration for a user with the two roles only.
