@@ -80,7 +80,7 @@ func IdleClient(addr string) error {
 func TestIdleConnectionsAreHarmless(t *testing.T) {
 	r := startReady(t)
 	residentBefore, before := residentMiB(t), inUseMiB()
-	child := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // this very program
+	child := exec.CommandContext(t.Context(), os.Args[0])
 	child.Env = append(os.Environ(), IdleClientEnv+"="+r.Addr())
 	child.Stderr = os.Stderr
 	stdin, err := child.StdinPipe()
@@ -126,7 +126,7 @@ func TestIdleConnectionsAreHarmless(t *testing.T) {
 func inUseMiB() int {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	return int((m.HeapInuse + m.StackInuse) >> 20) //nolint:gosec // no machine has so much
+	return int((m.HeapInuse + m.StackInuse) >> 20)
 }
 
 // residentMiB is the memory of this process.

@@ -39,7 +39,7 @@ const (
 	// protocolHeader and protocolToken are where a browser's script can put a token
 	// for a WebSocket, which takes no headers of its own: Kubernetes' convention.
 	protocolHeader = "Sec-Websocket-Protocol"
-	protocolToken  = "base64url.bearer.authorization.k8s.io." //nolint:gosec // a prefix, and no secret
+	protocolToken  = "base64url.bearer.authorization.k8s.io."
 
 	// maxReviews bounds the unknown tokens of a source under review at once: with the
 	// rate of bad ones, what a flood costs the kube-apiserver.
@@ -141,7 +141,7 @@ func (a *Authenticator) AuthenticateToken(ctx context.Context, source, token str
 
 func (a *Authenticator) knows(hash [sha256.Size]byte) bool {
 	at, ok := a.accepted.Get(hash)
-	return ok && time.Since(at.(time.Time)) < acceptedFor //nolint:errcheck,forcetypeassert // nothing else is added
+	return ok && time.Since(at.(time.Time)) < acceptedFor // nothing else is added
 }
 
 // check asks the kube-apiserver, past the cache, whether a token is still the same user's.

@@ -28,7 +28,7 @@ import (
 func setUserTimeout(c syscall.RawConn, d time.Duration) error {
 	var set error
 	err := c.Control(func(fd uintptr) {
-		set = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds())) //nolint:gosec // descriptors are small
+		set = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
 	})
 	if err := errors.Join(err, set); err != nil {
 		return fmt.Errorf("setting TCP_USER_TIMEOUT: %w", err)

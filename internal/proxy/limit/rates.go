@@ -59,7 +59,7 @@ func (r *Rates) bucket(key string) *rate.Limiter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if b, ok := r.buckets.Get(key); ok {
-		return b.(*rate.Limiter) //nolint:errcheck,forcetypeassert // nothing else is added
+		return b.(*rate.Limiter) // nothing else is added
 	}
 	b := rate.NewLimiter(r.limit, r.burst)
 	r.buckets.Add(key, b)

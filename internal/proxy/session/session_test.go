@@ -57,7 +57,7 @@ func (b *browser) request(t *testing.T) *http.Request {
 
 func (b *browser) take(t *testing.T, w *httptest.ResponseRecorder) {
 	t.Helper()
-	for _, c := range w.Result().Cookies() { //nolint:bodyclose // a recorder's
+	for _, c := range w.Result().Cookies() {
 		if !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || c.Path != "/" || c.Domain != "" || !strings.HasPrefix(c.Name, "__Host-") {
 			t.Errorf("a cookie that others may have: %v", c)
 		}
