@@ -22,6 +22,9 @@ import (
 	"fmt"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 )
 
@@ -108,10 +111,13 @@ func DoSession(ctx context.Context, rec Recorder, r Record, act func(context.Con
 }
 
 // reasonOf returns the word for an error. Its text stays out: an engine's error may
-// repeat what it was sent.
+// repeat what it was sent, and a kube-apiserver's Status too.
 func reasonOf(err error) string {
 	if cause := engine.CauseOf(err); cause != "" {
 		return string(cause)
+	}
+	if reason := apierrors.ReasonForError(err); reason != metav1.StatusReasonUnknown {
+		return string(reason)
 	}
 	switch engine.ClassOf(err) {
 	case engine.ClassUnreachable:
