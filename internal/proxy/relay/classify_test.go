@@ -17,6 +17,7 @@ limitations under the License.
 package relay
 
 import (
+	"math/rand/v2"
 	"net/url"
 	"path"
 	"regexp"
@@ -27,9 +28,9 @@ import (
 )
 
 const (
-	ours    = "/apis/dockercontrol.dev/v1alpha1"
-	hosts   = ours + "/namespaces/web/dockerhosts"
-	secret1 = "/api/v1/namespaces/web/secrets/engine-tls"
+	ours       = "/apis/dockercontrol.dev/v1alpha1"
+	hosts      = ours + "/namespaces/web/dockerhosts"
+	secretPath = "/api/v1/namespaces/web/secrets/engine-tls"
 )
 
 func TestClassify(t *testing.T) {
@@ -48,20 +49,20 @@ func TestClassify(t *testing.T) {
 		"PATCH " + hosts + "/prod?fieldManager=dsctl&force=true":           "patch dockerhosts.dockercontrol.dev web/prod change",
 		"DELETE " + hosts + "/prod?propagationPolicy=Foreground":           "delete dockerhosts.dockercontrol.dev web/prod change",
 		// The body's options would win, so this may be no dry run at all.
-		"DELETE " + hosts + "/prod?dryRun=All":                                         "delete dockerhosts.dockercontrol.dev web/prod change",
-		"PATCH " + ours + "/namespaces/web/swarmservices/shop/scale":                   "patch swarmservices/scale.dockercontrol.dev web/shop change",
-		"GET " + ours + "/namespaces/web/swarmservices/shop/scale":                     "get swarmservices/scale.dockercontrol.dev web/shop",
-		"GET /apis/events.k8s.io/v1/namespaces/web/events?watch=true":                  "watch events.events.k8s.io web/",
-		"GET /apis/events.k8s.io/v1/events":                                            "list events.events.k8s.io",
-		"GET /api/v1/namespaces/web/events/prod.17a0b":                                 "get events. web/prod.17a0b",
-		"GET /api/v1/namespaces":                                                       "list namespaces.",
-		"GET /api/v1/namespaces/web":                                                   "get namespaces. /web",
-		"GET /api/v1/namespaces?watch=true&allowWatchBookmarks=true":                   "watch namespaces.",
-		"POST /apis/authentication.k8s.io/v1/selfsubjectreviews":                       "create selfsubjectreviews.authentication.k8s.io",
-		"POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews":                  "create selfsubjectaccessreviews.authorization.k8s.io",
-		"POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews":                   "create selfsubjectrulesreviews.authorization.k8s.io",
-		"PATCH " + secret1 + "?fieldManager=console&dryRun=All&fieldValidation=Strict": "patch secrets. web/engine-tls",
-		"PATCH " + secret1 + "?fieldManager=console&force=true":                        "patch secrets. web/engine-tls change",
+		"DELETE " + hosts + "/prod?dryRun=All":                                            "delete dockerhosts.dockercontrol.dev web/prod change",
+		"PATCH " + ours + "/namespaces/web/swarmservices/shop/scale":                      "patch swarmservices/scale.dockercontrol.dev web/shop change",
+		"GET " + ours + "/namespaces/web/swarmservices/shop/scale":                        "get swarmservices/scale.dockercontrol.dev web/shop",
+		"GET /apis/events.k8s.io/v1/namespaces/web/events?watch=true":                     "watch events.events.k8s.io web/",
+		"GET /apis/events.k8s.io/v1/events":                                               "list events.events.k8s.io",
+		"GET /api/v1/namespaces/web/events/prod.17a0b":                                    "get events. web/prod.17a0b",
+		"GET /api/v1/namespaces":                                                          "list namespaces.",
+		"GET /api/v1/namespaces/web":                                                      "get namespaces. /web",
+		"GET /api/v1/namespaces?watch=true&allowWatchBookmarks=true":                      "watch namespaces.",
+		"POST /apis/authentication.k8s.io/v1/selfsubjectreviews":                          "create selfsubjectreviews.authentication.k8s.io",
+		"POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews":                     "create selfsubjectaccessreviews.authorization.k8s.io",
+		"POST /apis/authorization.k8s.io/v1/selfsubjectrulesreviews":                      "create selfsubjectrulesreviews.authorization.k8s.io",
+		"PATCH " + secretPath + "?fieldManager=console&dryRun=All&fieldValidation=Strict": "patch secrets. web/engine-tls",
+		"PATCH " + secretPath + "?fieldManager=console&force=true":                        "patch secrets. web/engine-tls change",
 	} {
 		t.Run(request, func(t *testing.T) {
 			q, err := classify(request)
@@ -115,10 +116,10 @@ func TestClassifyRefuses(t *testing.T) {
 		"GET /openapi/v3":                     403,
 		"GET /openapi/v3/api/v1":              403,
 		"GET /api/v1/secrets":                 403,
-		"GET " + secret1:                      403,
-		"HEAD " + secret1:                     403,
-		"PUT " + secret1:                      403,
-		"DELETE " + secret1:                   403,
+		"GET " + secretPath:                   403,
+		"HEAD " + secretPath:                  403,
+		"PUT " + secretPath:                   403,
+		"DELETE " + secretPath:                403,
 		"GET /api/v1/namespaces/web/secrets":  403,
 		"POST /api/v1/namespaces/web/secrets": 403,
 		"PATCH /api/v1/namespaces/web/configmaps/a?fieldManager=x":                    403,
@@ -191,8 +192,8 @@ func TestClassifyRefuses(t *testing.T) {
 		"POST " + hosts + "?dryRun=All&dryRun=x":                                          400,
 		"PUT " + hosts + "/prod?force=true":                                               400,
 		"DELETE " + hosts + "/prod?ignoreStoreReadErrorWithClusterBreakingPotential=true": 400,
-		"PATCH " + secret1:                                                                400,
-		"PATCH " + secret1 + "?fieldManager=":                                             400,
+		"PATCH " + secretPath:                                                             400,
+		"PATCH " + secretPath + "?fieldManager=":                                          400,
 		"GET /openapi/v3" + ours + "?hash=A":                                              400,
 	} {
 		t.Run(request, func(t *testing.T) {
@@ -220,34 +221,54 @@ var listed = regexp.MustCompile(`^(` +
 // is on the list, and a Secret can only be patched.
 func FuzzClassify(f *testing.F) {
 	for _, seed := range [][3]string{
-		{"GET", hosts + "/prod", "watch=true"}, {"GET", hosts, "watch=1&limit=5"}, {"PATCH", secret1, "fieldManager=a"},
+		{"GET", hosts + "/prod", "watch=true"}, {"GET", hosts, "watch=1&limit=5"}, {"PATCH", secretPath, "fieldManager=a"},
 		{"GET", "/apis/dockercontrol.dev/v1alpha1/../../../api/v1/secrets", ""}, {"GET", "/api/v1/namespaces/web/%73ecrets/a", ""},
 		{"POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", "dryRun=All"}, {"DELETE", hosts + "/prod", "dryRun=All&pretty"},
 	} {
 		f.Add(seed[0], seed[1], seed[2])
 	}
-	f.Fuzz(func(t *testing.T, method, escaped, query string) {
-		q, err := Classify(method, escaped, query)
-		if err != nil {
-			return
+	f.Fuzz(checkClassified)
+}
+
+func checkClassified(t *testing.T, method, escaped, query string) {
+	t.Helper()
+	q, err := Classify(method, escaped, query)
+	if err != nil {
+		return
+	}
+	decoded, err := url.PathUnescape(q.Path)
+	if err != nil || decoded != q.Path || path.Clean(decoded) != q.Path || q.Path != escaped || q.Method != method {
+		t.Errorf("%s %q is forwarded as %s %q", method, escaped, q.Method, q.Path)
+	}
+	if !listed.MatchString(q.Path) {
+		t.Errorf("%q is not on the list", q.Path)
+	}
+	if strings.Contains(q.Path, "/secrets/") && method != "PATCH" {
+		t.Errorf("%s of a Secret", method)
+	}
+	values, err := url.ParseQuery(q.Query)
+	if err != nil || values.Encode() != q.Query {
+		t.Errorf("the query %q is forwarded as %q", query, q.Query)
+	}
+	again, err := Classify(q.Method, q.Path, q.Query)
+	if err != nil || again.Watch != q.Watch || again.Change != q.Change {
+		t.Errorf("judged anew, %s %s?%s is %+v, %v", q.Method, q.Path, q.Query, again, err)
+	}
+}
+
+// TestHostileSpellings mutates what is allowed, the same way each time.
+func TestHostileSpellings(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	pieces := []string{"/", "//", "..", ".", "%2e", "%2F", "%", `\`, "?", ";", "&", "=", "#", "\x00", "é", "secrets", "/status", "a", "A", "namespaces", "watch=true", "api", "apis"}
+	starts := []string{hosts + "/prod", hosts, secretPath, "/api/v1/namespaces/web", "/apis/events.k8s.io/v1/events", "/openapi/v3" + ours, reviewPath}
+	methods := []string{"GET", "POST", "PUT", "PATCH", "DELETE"}
+	for range 50_000 {
+		p := starts[random.IntN(len(starts))]
+		for range 1 + random.IntN(3) {
+			from := random.IntN(len(p) + 1)
+			to := from + random.IntN(min(len(p)-from, 12)+1)
+			p = p[:from] + pieces[random.IntN(len(pieces))] + p[to:]
 		}
-		decoded, err := url.PathUnescape(q.Path)
-		if err != nil || decoded != q.Path || path.Clean(decoded) != q.Path || q.Path != escaped || q.Method != method {
-			t.Errorf("%s %q is forwarded as %s %q", method, escaped, q.Method, q.Path)
-		}
-		if !listed.MatchString(q.Path) {
-			t.Errorf("%q is not on the list", q.Path)
-		}
-		if strings.Contains(q.Path, "/secrets/") && method != "PATCH" {
-			t.Errorf("%s of a Secret", method)
-		}
-		values, err := url.ParseQuery(q.Query)
-		if err != nil || values.Encode() != q.Query {
-			t.Errorf("the query %q is forwarded as %q", query, q.Query)
-		}
-		again, err := Classify(q.Method, q.Path, q.Query)
-		if err != nil || again.Watch != q.Watch || again.Change != q.Change {
-			t.Errorf("judged anew, %s %s?%s is %+v, %v", q.Method, q.Path, q.Query, again, err)
-		}
-	})
+		checkClassified(t, methods[random.IntN(len(methods))], p, []string{"", "watch=1", "fieldManager=a", "dryRun=All"}[random.IntN(4)])
+	}
 }
