@@ -124,9 +124,15 @@ func TestWatchesARealCluster(t *testing.T) {
 	}
 	cluster.Create(t, testenv.NewHost(ns, "prod", "unix:///run/docker.sock"))
 	lines := bufio.NewReader(resp.Body)
-	line, err := lines.ReadBytes('\n')
+	var line []byte
 	var event metav1.WatchEvent
-	if err != nil || json.Unmarshal(line, &event) != nil || event.Type != "ADDED" || !strings.Contains(string(event.Object.Raw), `"name":"prod"`) {
+	var err error
+	for event.Type = "BOOKMARK"; err == nil && event.Type == "BOOKMARK"; { // of the empty start
+		if line, err = lines.ReadBytes('\n'); err == nil {
+			err = json.Unmarshal(line, &event)
+		}
+	}
+	if err != nil || event.Type != "ADDED" || !strings.Contains(string(event.Object.Raw), `"name":"prod"`) {
 		t.Fatalf("got %s, %v", line, err)
 	}
 	cluster.Delete(t, &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "viewer"}})
