@@ -55,16 +55,16 @@ type Request struct {
 }
 
 // Kind is the name of the object's kind; of those that can only be read, the resource.
-func (r *Request) Kind() string {
-	kind := r.Resource
+func (q *Request) Kind() string {
+	kind := q.Resource
 	switch {
 	case kinds[kind] != "":
 		kind = kinds[kind]
-	case r.rule.flags&secret != 0:
+	case q.rule.flags&secret != 0:
 		kind = "Secret"
 	}
-	if r.Subresource != "" {
-		kind += "/" + r.Subresource
+	if q.Subresource != "" {
+		kind += "/" + q.Subresource
 	}
 	return kind
 }

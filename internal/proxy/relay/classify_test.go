@@ -198,7 +198,7 @@ func TestClassifyRefuses(t *testing.T) {
 	} {
 		t.Run(request, func(t *testing.T) {
 			q, err := classify(request)
-			status, ok := err.(apierrors.APIStatus) //nolint:errorlint // it is the error itself
+			status, ok := err.(apierrors.APIStatus)
 			if err == nil || !ok || status.Status().Code != code {
 				t.Errorf("got %+v, %v; want a Status of %d", q, err, code)
 			}

@@ -44,7 +44,7 @@ func (r *Relay) forwardRecorded(ctx context.Context, req *http.Request, c *calle
 	}
 	var failed error // ours, where there is no answer
 	err = audit.Do(ctx, r.options.Audit, record(c, q, body), func(ctx context.Context) error {
-		resp, failed = r.forward(ctx, req.Header, c, q, body)
+		resp, failed = r.forward(ctx, req.Header, c, q, body) //nolint:bodyclose // who gets it closes it
 		if failed != nil {
 			return failed
 		}

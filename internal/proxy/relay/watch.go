@@ -24,10 +24,11 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 const (

@@ -133,13 +133,38 @@ func TestWatchEnds(t *testing.T) {
 			end(b, u)
 			lines, closeBody := b.watch(t)
 			defer closeBody()
-			if _, err := lines.ReadString('\n'); err == nil || err == io.EOF { //nolint:errorlint // a clean end is exactly this
+			if _, err := lines.ReadString('\n'); err == nil || err == io.EOF {
 				t.Errorf("ended with %v, which looks like an end of the kube-apiserver's", err)
 			}
 			select {
 			case <-u.ended:
 			case <-time.After(30 * time.Second):
 				t.Error("the kube-apiserver's watch goes on")
+			}
+		})
+	}
+}
+
+// TestStalledClientsAreLetGo: a client that reads nothing is not waited for, and neither
+// keeps the kube-apiserver's watch.
+func TestStalledClientsAreLetGo(t *testing.T) {
+	for name, h2 := range map[string]bool{"HTTP/1.1": false, "HTTP/2": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u := newWatched()
+			b := newBed(t, u.ServeHTTP)
+			b.client.Transport.(*http.Transport).ForceAttemptHTTP2 = h2
+			_, closeBody := b.watch(t)
+			defer closeBody()
+			line, deadline := strings.Repeat("x", 1<<20), time.After(takeTimeout+30*time.Second)
+			for {
+				select {
+				case u.next <- line:
+				case <-u.ended:
+					return
+				case <-deadline:
+					t.Fatal("the watch goes on")
+				}
 			}
 		})
 	}
