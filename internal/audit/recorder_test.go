@@ -28,6 +28,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
@@ -75,6 +77,7 @@ func TestDo(t *testing.T) {
 		"fails":                       {act: conflict, want: []string{"allowed", "failed Conflict"}, is: []error{conflict}, acted: true},
 		"fails without a class":       {act: errors.New("x"), want: []string{"allowed", "failed EngineError"}, acted: true},
 		"fails by a cause":            {act: engine.Errorf(engine.ClassAuth, engine.CauseHostKeyMismatch, "x"), want: []string{"allowed", "failed HostKeyMismatch"}, acted: true},
+		"fails with a Status":         {act: apierrors.NewForbidden(schema.GroupResource{}, "web", nil), want: []string{"allowed", "failed Forbidden"}, acted: true},
 		"is canceled":                 {act: context.Canceled, want: []string{"allowed", "failed Canceled"}, is: []error{context.Canceled}, acted: true},
 		"intention not recorded":      {failFrom: 1, want: nil, is: []error{ErrRefused, errSink}},
 		"outcome not recorded":        {failFrom: 2, want: []string{"allowed"}, is: []error{ErrOutcomeNotRecorded, errSink}, acted: true},
