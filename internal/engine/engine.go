@@ -42,11 +42,14 @@ const (
 type Engine interface {
 	Prober
 	Lister
+	Examiner
 	Watcher
 	Streamer
 	Execer
 	ContainerWriter
 	ResourceWriter
+	Puller
+	Cleaner
 	ServiceWriter
 	Forwarder
 
@@ -173,6 +176,9 @@ type Session interface {
 // ContainerWriter changes containers.
 type ContainerWriter interface {
 	ContainerCreate(ctx context.Context, name string, req container.CreateRequest) (id string, err error)
+	// ContainerCreateRaw is ContainerCreate with the body in the API's own JSON, which
+	// reaches the engine as it is: no field is lost that the SDK does not know.
+	ContainerCreateRaw(ctx context.Context, name string, body json.RawMessage) (id string, err error)
 	ContainerStart(ctx context.Context, id string) error
 	// ContainerStop and ContainerRestart give the process grace before the kill;
 	// a negative grace means the container's own.
@@ -182,6 +188,7 @@ type ContainerWriter interface {
 	ContainerPause(ctx context.Context, id string) error
 	ContainerUnpause(ctx context.Context, id string) error
 	ContainerRename(ctx context.Context, id, name string) error
+	ContainerResize(ctx context.Context, id string, size TTYSize) error
 	ContainerRemove(ctx context.Context, id string, force, volumes bool) error
 }
 
@@ -190,18 +197,30 @@ type ResourceWriter interface {
 	// ImageImport makes an image out of a root filesystem tar.
 	ImageImport(ctx context.Context, ref string, tar io.Reader) error
 	ImageRemove(ctx context.Context, id string, force bool) error
+	// ImageTag gives an image a further name.
+	ImageTag(ctx context.Context, id, repository, tag string) error
 	VolumeCreate(ctx context.Context, req volume.CreateRequest) error
 	VolumeRemove(ctx context.Context, name string, force bool) error
 	NetworkCreate(ctx context.Context, req network.CreateRequest) (id string, err error)
 	NetworkRemove(ctx context.Context, id string) error
+	// NetworkConnect puts a container on a network; endpoint is the API's JSON of an
+	// EndpointSettings, nil for the engine's defaults.
+	NetworkConnect(ctx context.Context, id, containerID string, endpoint json.RawMessage) error
+	NetworkDisconnect(ctx context.Context, id, containerID string, force bool) error
 }
 
-// ServiceWriter changes swarm services on a manager.
+// ServiceWriter changes services and nodes of a swarm on a manager.
 type ServiceWriter interface {
 	ServiceCreate(ctx context.Context, spec swarm.ServiceSpec) (id string, err error)
 	// ServiceUpdate gives a Conflict error when version is not the current one.
 	ServiceUpdate(ctx context.Context, id string, version uint64, spec swarm.ServiceSpec) error
+	// ServiceUpdateRaw is ServiceUpdate with the spec in the API's own JSON. With
+	// rollback the engine takes the spec before the current one in its place.
+	ServiceUpdateRaw(ctx context.Context, id string, version uint64, spec json.RawMessage, rollback bool) error
 	ServiceRemove(ctx context.Context, id string) error
+	// NodeUpdate replaces a node's spec, in the API's own JSON; it gives a Conflict
+	// error when version is not the current one.
+	NodeUpdate(ctx context.Context, id string, version uint64, spec json.RawMessage) error
 }
 
 // Forwarder carries what others wrote: requests of the Docker API as they are.

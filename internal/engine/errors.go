@@ -60,6 +60,10 @@ const (
 	CauseEngineError          Cause = "EngineError"
 )
 
+// CauseRegistryDenied is a registry that wants other credentials, or none at all for
+// what was asked.
+const CauseRegistryDenied Cause = "RegistryDenied"
+
 // Error is every failure of an Engine.
 type Error struct {
 	Class Class

@@ -18,7 +18,10 @@ package moby
 
 import (
 	"context"
+	"encoding/json"
 	"math"
+	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -38,6 +41,19 @@ func (c *client) ContainerCreate(ctx context.Context, name string, req container
 		return err
 	})
 	return c.created(id, err)
+}
+
+// ContainerCreateRaw creates a container from the API's own JSON.
+func (c *client) ContainerCreateRaw(ctx context.Context, name string, body json.RawMessage) (string, error) {
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	query := url.Values{}
+	if name != "" {
+		query.Set("name", name)
+	}
+	var v struct{ ID string }
+	err := c.call(ctx, http.MethodPost, "/containers/create", query, body, &v)
+	return c.created(v.ID, err)
 }
 
 // change runs fn on one container.
@@ -148,6 +164,14 @@ func (c *client) ContainerUnpause(ctx context.Context, id string) error {
 func (c *client) ContainerRename(ctx context.Context, id, name string) error {
 	return c.change(ctx, id, 0, func(ctx context.Context, cli *sdk.Client) error {
 		_, err := cli.ContainerRename(ctx, id, sdk.ContainerRenameOptions{NewName: name})
+		return err
+	})
+}
+
+// ContainerResize tells a container's terminal its size.
+func (c *client) ContainerResize(ctx context.Context, id string, size engine.TTYSize) error {
+	return c.change(ctx, id, 0, func(ctx context.Context, cli *sdk.Client) error {
+		_, err := cli.ContainerResize(ctx, id, sdk.ContainerResizeOptions{Height: size.Height, Width: size.Width})
 		return err
 	})
 }

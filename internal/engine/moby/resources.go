@@ -18,7 +18,9 @@ package moby
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
+	"net/url"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/api/types/volume"
@@ -36,6 +38,17 @@ func (c *client) ImageRemove(ctx context.Context, id string, force bool) error {
 		_, err := cli.ImageRemove(ctx, id, sdk.ImageRemoveOptions{Force: force, PruneChildren: true})
 		return err
 	})
+}
+
+// ImageTag gives an image a further name.
+func (c *client) ImageTag(ctx context.Context, id, repository, tag string) error {
+	if err := checkID(engine.Images, id); err != nil {
+		return err
+	}
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	query := url.Values{"repo": {repository}, "tag": {tag}}
+	return c.call(ctx, http.MethodPost, "/images/"+id+"/tag", query, nil, nil)
 }
 
 // VolumeCreate creates a volume; one that exists is left alone.
@@ -86,4 +99,30 @@ func (c *client) NetworkRemove(ctx context.Context, id string) error {
 		_, err := cli.NetworkRemove(ctx, id, sdk.NetworkRemoveOptions{})
 		return err
 	})
+}
+
+// NetworkConnect puts a container on a network.
+func (c *client) NetworkConnect(ctx context.Context, id, containerID string, endpoint json.RawMessage) error {
+	return c.networkMember(ctx, id, "connect", struct {
+		Container      string
+		EndpointConfig json.RawMessage `json:",omitempty"`
+	}{containerID, endpoint})
+}
+
+// NetworkDisconnect takes a container off a network; force also where the container
+// is not there any more.
+func (c *client) NetworkDisconnect(ctx context.Context, id, containerID string, force bool) error {
+	return c.networkMember(ctx, id, "disconnect", struct {
+		Container string
+		Force     bool
+	}{containerID, force})
+}
+
+func (c *client) networkMember(ctx context.Context, id, action string, body any) error {
+	if err := checkID(engine.Networks, id); err != nil {
+		return err
+	}
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	return c.call(ctx, http.MethodPost, "/networks/"+id+"/"+action, nil, body, nil)
 }

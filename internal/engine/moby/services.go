@@ -18,6 +18,7 @@ package moby
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -45,6 +46,31 @@ func (c *client) ServiceUpdate(ctx context.Context, id string, version uint64, s
 	defer done()
 	query := url.Values{"version": {strconv.FormatUint(version, 10)}}
 	return c.call(ctx, http.MethodPost, "/services/"+id+"/update", query, spec, nil)
+}
+
+// ServiceUpdateRaw is ServiceUpdate with the API's own JSON.
+func (c *client) ServiceUpdateRaw(ctx context.Context, id string, version uint64, spec json.RawMessage, rollback bool) error {
+	if err := checkID(engine.Services, id); err != nil {
+		return err
+	}
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	query := url.Values{"version": {strconv.FormatUint(version, 10)}}
+	if rollback {
+		query.Set("rollback", "previous")
+	}
+	return c.call(ctx, http.MethodPost, "/services/"+id+"/update", query, spec, nil)
+}
+
+// NodeUpdate replaces a node's spec; version is the one that was read.
+func (c *client) NodeUpdate(ctx context.Context, id string, version uint64, spec json.RawMessage) error {
+	if err := checkID(engine.Nodes, id); err != nil {
+		return err
+	}
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	query := url.Values{"version": {strconv.FormatUint(version, 10)}}
+	return c.call(ctx, http.MethodPost, "/nodes/"+id+"/update", query, spec, nil)
 }
 
 // ServiceRemove removes a service.
