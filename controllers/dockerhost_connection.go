@@ -35,6 +35,7 @@ import (
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
+	"github.com/dockercontrol/dockercontrol/internal/hostspec"
 )
 
 // secretReadTimeout bounds the live read of one Secret. Reads from a healthy API
@@ -65,7 +66,7 @@ type DockerHostConnectionReconciler struct {
 	// SecretReader reads from the API server itself.
 	SecretReader client.Reader
 	Hosts        HostSetter
-	Policy       EndpointPolicy
+	Policy       hostspec.EndpointPolicy
 }
 
 // +kubebuilder:rbac:groups=dockercontrol.dev,resources=dockerhosts,verbs=get;list;watch
@@ -85,14 +86,14 @@ func (r *DockerHostConnectionReconciler) Reconcile(ctx context.Context, req ctrl
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	r.Hosts.Set(desiredHost(host, secret, r.Policy))
+	r.Hosts.Set(hostspec.FromSpec(host, secret, r.Policy))
 	return ctrl.Result{}, nil
 }
 
-func (r *DockerHostConnectionReconciler) readSecret(ctx context.Context, host *dcv1.DockerHost) (secretLookup, error) {
-	name := secretName(&host.Spec)
+func (r *DockerHostConnectionReconciler) readSecret(ctx context.Context, host *dcv1.DockerHost) (hostspec.Secret, error) {
+	name := hostspec.SecretName(&host.Spec)
 	if name == "" {
-		return secretLookup{}, nil
+		return hostspec.Secret{}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, secretReadTimeout)
 	defer cancel()
@@ -100,17 +101,17 @@ func (r *DockerHostConnectionReconciler) readSecret(ctx context.Context, host *d
 	err := r.SecretReader.Get(ctx, types.NamespacedName{Namespace: host.Namespace, Name: name}, secret)
 	switch {
 	case apierrors.IsNotFound(err):
-		return secretLookup{}, nil
+		return hostspec.Secret{}, nil
 	case err != nil:
-		return secretLookup{}, fmt.Errorf("reading Secret %s/%s: %w", host.Namespace, name, err)
+		return hostspec.Secret{}, fmt.Errorf("reading Secret %s/%s: %w", host.Namespace, name, err)
 	}
-	return secretLookup{found: true, data: secret.Data}, nil
+	return hostspec.Secret{Found: true, Data: secret.Data}, nil
 }
 
 // SetupWithManager registers the reconciler. It runs on every replica.
 func (r *DockerHostConnectionReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	err := mgr.GetFieldIndexer().IndexField(ctx, &dcv1.DockerHost{}, hostSecretIndex, func(o client.Object) []string {
-		if name := secretName(&o.(*dcv1.DockerHost).Spec); name != "" {
+		if name := hostspec.SecretName(&o.(*dcv1.DockerHost).Spec); name != "" {
 			return []string{name}
 		}
 		return nil

@@ -29,6 +29,7 @@ import (
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
+	"github.com/dockercontrol/dockercontrol/internal/hostspec"
 	"github.com/dockercontrol/dockercontrol/internal/status"
 )
 
@@ -90,7 +91,7 @@ func setHostConditions(host *dcv1.DockerHost, st hostcache.State, now time.Time)
 		set(dcv1.ConditionReachable, metav1.ConditionUnknown, dcv1.ReasonConnecting, message)
 		status.SetReconciling(conditions, st.Generation, dcv1.ReasonConnecting, message)
 	default:
-		reason, message := reasonOf(st.Err), st.Err.Error()
+		reason, message := hostspec.Reason(st.Err), st.Err.Error()
 		set(dcv1.ConditionReady, metav1.ConditionFalse, reason, message)
 		if neverDialled(st) {
 			set(dcv1.ConditionReachable, metav1.ConditionUnknown, dcv1.ReasonNotChecked, "Not dialled: "+message)
@@ -121,14 +122,14 @@ func neverDialled(st hostcache.State) bool {
 
 // credentialsCondition judges the credentials alone, whatever else is wrong.
 func credentialsCondition(host *dcv1.DockerHost, st hostcache.State, now time.Time) metav1.Condition {
-	secret := secretName(&host.Spec)
+	secret := hostspec.SecretName(&host.Spec)
 	switch {
 	case secret == "":
 		return metav1.Condition{Status: metav1.ConditionTrue, Reason: dcv1.ReasonNotRequired, Message: "The endpoint needs no credentials."}
 	case st.CredentialsErr != nil:
-		return metav1.Condition{Status: metav1.ConditionFalse, Reason: reasonOf(st.CredentialsErr), Message: st.CredentialsErr.Error()}
+		return metav1.Condition{Status: metav1.ConditionFalse, Reason: hostspec.Reason(st.CredentialsErr), Message: st.CredentialsErr.Error()}
 	case st.Err != nil && isCredentialCause(st.Err.Cause):
-		return metav1.Condition{Status: metav1.ConditionFalse, Reason: reasonOf(st.Err), Message: st.Err.Error()}
+		return metav1.Condition{Status: metav1.ConditionFalse, Reason: hostspec.Reason(st.Err), Message: st.Err.Error()}
 	case st.Credentials.Fingerprint == "":
 		return metav1.Condition{Status: metav1.ConditionUnknown, Reason: dcv1.ReasonNotChecked, Message: "The credentials have not been looked at yet."}
 	}

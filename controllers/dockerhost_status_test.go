@@ -210,18 +210,6 @@ func TestConditionsByState(t *testing.T) {
 	}
 }
 
-func TestEveryCauseHasAReason(t *testing.T) {
-	for _, c := range []engine.Cause{
-		engine.CauseEndpointInvalid, engine.CauseEndpointForbidden, engine.CauseCredentialsMissing, engine.CauseCredentialsInvalid,
-		engine.CauseCertificateExpired, engine.CauseCertificateUntrusted, engine.CauseHostKeyMismatch, engine.CauseAuthenticationFailed,
-		engine.CauseForwardingRefused, engine.CauseDialFailed, engine.CauseNameNotResolved, engine.CauseTimeout, engine.CauseAPIVersion, engine.CauseEngineError,
-	} {
-		if reasonByCause[c] != string(c) {
-			t.Errorf("cause %s has reason %q: the two are one word", c, reasonByCause[c])
-		}
-	}
-}
-
 func TestExpiryWarnings(t *testing.T) {
 	const day = 24 * time.Hour
 	tests := []struct {
@@ -298,4 +286,8 @@ func TestEngineTextIsCleaned(t *testing.T) {
 	if host.Status.Capacity.CPUs != 0 || host.Status.Capacity.Memory.Value() != 0 || *host.Status.Containers.Total != 1<<31-1 {
 		t.Errorf("numbers out of range: %+v %+v", host.Status.Capacity, *host.Status.Containers.Total)
 	}
+}
+
+func hostWith(spec dcv1.DockerHostSpec) *dcv1.DockerHost {
+	return &dcv1.DockerHost{ObjectMeta: metav1.ObjectMeta{Namespace: "team", Name: "edge", UID: "u1", Generation: 7}, Spec: spec}
 }

@@ -16,24 +16,4 @@ limitations under the License.
 
 package controllers
 
-import (
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-)
-
 func isTrue(b *bool) bool { return b != nil && *b }
-
-func orDefault(n, def int32) int32 {
-	if n <= 0 {
-		return def
-	}
-	return n
-}
-
-func durationOr(d *metav1.Duration, def time.Duration) time.Duration {
-	if d == nil || d.Duration <= 0 {
-		return def
-	}
-	return d.Duration
-}

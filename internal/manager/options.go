@@ -25,9 +25,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/dockercontrol/dockercontrol/controllers"
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
+	"github.com/dockercontrol/dockercontrol/internal/hostspec"
 	"github.com/dockercontrol/dockercontrol/internal/proxy"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/session"
 )
@@ -235,8 +235,8 @@ func (o *Options) trustedProxies() ([]netip.Prefix, error) {
 	return list, nil
 }
 
-func (o *Options) endpointPolicy() (controllers.EndpointPolicy, error) {
-	p := controllers.EndpointPolicy{
+func (o *Options) endpointPolicy() (hostspec.EndpointPolicy, error) {
+	p := hostspec.EndpointPolicy{
 		UnixNamespaces: o.UnixEndpointNamespaces,
 		Addresses:      engine.AddressPolicy{Loopback: o.AllowLoopbackEndpoints},
 	}

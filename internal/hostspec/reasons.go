@@ -14,11 +14,12 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package controllers
+package hostspec
 
 import (
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
+	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 )
 
 var reasonByCause = map[engine.Cause]string{
@@ -45,8 +46,8 @@ var reasonByClass = map[engine.Class]string{
 	engine.ClassForbidden:   dcv1.ReasonEndpointForbidden,
 }
 
-// reasonOf turns a failure to connect into a condition's reason.
-func reasonOf(err *engine.Error) string {
+// Reason turns a failure to connect into a condition's reason.
+func Reason(err *engine.Error) string {
 	if reason, ok := reasonByCause[err.Cause]; ok {
 		return reason
 	}
@@ -56,12 +57,13 @@ func reasonOf(err *engine.Error) string {
 	return dcv1.ReasonEngineError
 }
 
-// unreachableReasons are the ways in which an engine that is away shows itself.
-// Which of them it is changes while it stays away (refused, then timed out, then
-// refused), and that is no news.
-var unreachableReasons = map[string]bool{
-	dcv1.ReasonDialFailed:      true,
-	dcv1.ReasonTimeout:         true,
-	dcv1.ReasonNameNotResolved: true,
-	dcv1.ReasonEngineError:     true,
+// Unavailability says in the words of a host's status why it is not Ready.
+func Unavailability(st hostcache.State) (reason, message string) {
+	switch {
+	case st.Phase == hostcache.PhaseSuspended:
+		return dcv1.ReasonSuspended, "spec.suspend is true: the engine is neither connected nor watched"
+	case st.Err != nil:
+		return Reason(st.Err), st.Err.Error()
+	}
+	return dcv1.ReasonConnecting, "connecting to the engine"
 }

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package controllers
+package hostspec
 
 import (
 	"strings"
@@ -35,35 +35,35 @@ func hostWith(spec dcv1.DockerHostSpec) *dcv1.DockerHost {
 	}
 }
 
-func secretWith(keys ...string) secretLookup {
+func secretWith(keys ...string) Secret {
 	data := map[string][]byte{}
 	for _, k := range keys {
 		data[k] = []byte("value of " + k)
 	}
-	return secretLookup{found: true, data: data}
+	return Secret{Found: true, Data: data}
 }
 
-func TestDesiredHostErrors(t *testing.T) {
+func TestFromSpecErrors(t *testing.T) {
 	tlsSpec := dcv1.DockerHostSpec{Endpoint: "tcp://10.0.0.5:2376", TLS: &dcv1.DockerHostTLS{SecretRef: dcv1.LocalSecretReference{Name: "certs"}}}
 	sshSpec := dcv1.DockerHostSpec{Endpoint: "ssh://docker@10.0.0.5", SSH: &dcv1.DockerHostSSH{SecretRef: dcv1.LocalSecretReference{Name: "key"}}}
 	tests := map[string]struct {
 		spec   dcv1.DockerHostSpec
-		secret secretLookup
+		secret Secret
 		cause  engine.Cause
 		says   []string
 	}{
-		"unix where it is not allowed": {dcv1.DockerHostSpec{Endpoint: "unix:///var/run/docker.sock"}, secretLookup{}, engine.CauseEndpointForbidden, []string{`"team"`, "--unix-endpoint-namespaces"}},
-		"malformed":                    {dcv1.DockerHostSpec{Endpoint: "tcp://nowhere"}, secretLookup{}, engine.CauseEndpointInvalid, []string{"spec.endpoint", "host:port"}},
-		"tcp without tls":              {dcv1.DockerHostSpec{Endpoint: "tcp://10.0.0.5:2375"}, secretLookup{}, engine.CauseEndpointInvalid, []string{"spec.tls", "spec.insecure"}},
-		"ssh without ssh":              {dcv1.DockerHostSpec{Endpoint: "ssh://docker@10.0.0.5"}, secretLookup{}, engine.CauseEndpointInvalid, []string{"spec.ssh", "known_hosts"}},
-		"no Secret":                    {tlsSpec, secretLookup{}, engine.CauseCredentialsMissing, []string{`"certs"`, "ca.crt, tls.crt and tls.key"}},
+		"unix where it is not allowed": {dcv1.DockerHostSpec{Endpoint: "unix:///var/run/docker.sock"}, Secret{}, engine.CauseEndpointForbidden, []string{`"team"`, "--unix-endpoint-namespaces"}},
+		"malformed":                    {dcv1.DockerHostSpec{Endpoint: "tcp://nowhere"}, Secret{}, engine.CauseEndpointInvalid, []string{"spec.endpoint", "host:port"}},
+		"tcp without tls":              {dcv1.DockerHostSpec{Endpoint: "tcp://10.0.0.5:2375"}, Secret{}, engine.CauseEndpointInvalid, []string{"spec.tls", "spec.insecure"}},
+		"ssh without ssh":              {dcv1.DockerHostSpec{Endpoint: "ssh://docker@10.0.0.5"}, Secret{}, engine.CauseEndpointInvalid, []string{"spec.ssh", "known_hosts"}},
+		"no Secret":                    {tlsSpec, Secret{}, engine.CauseCredentialsMissing, []string{`"certs"`, "ca.crt, tls.crt and tls.key"}},
 		"Secret without key":           {tlsSpec, secretWith("ca.crt", "tls.crt"), engine.CauseCredentialsMissing, []string{`"certs" lacks tls.key`}},
 		"empty ssh Secret":             {sshSpec, secretWith(), engine.CauseCredentialsMissing, []string{"ssh-privatekey and known_hosts"}},
 		"no known_hosts":               {sshSpec, secretWith("ssh-privatekey"), engine.CauseCredentialsMissing, []string{`"key" lacks known_hosts`}},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			h := desiredHost(hostWith(tt.spec), tt.secret, EndpointPolicy{UnixNamespaces: []string{"other"}})
+			h := FromSpec(hostWith(tt.spec), tt.secret, EndpointPolicy{UnixNamespaces: []string{"other"}})
 			if h.ConfigErr == nil || h.ConfigErr.Cause != tt.cause {
 				t.Fatalf("ConfigErr = %+v, want cause %s", h.ConfigErr, tt.cause)
 			}
@@ -76,7 +76,7 @@ func TestDesiredHostErrors(t *testing.T) {
 	}
 }
 
-func TestDesiredHost(t *testing.T) {
+func TestFromSpec(t *testing.T) {
 	spec := dcv1.DockerHostSpec{
 		Endpoint: "tcp://10.0.0.5:2376",
 		TLS:      &dcv1.DockerHostTLS{SecretRef: dcv1.LocalSecretReference{Name: "certs"}, ServerName: "engine"},
@@ -87,7 +87,7 @@ func TestDesiredHost(t *testing.T) {
 		Connection: dcv1.DockerHostConnection{MaxConnections: 9, IdleTimeout: &metav1.Duration{Duration: time.Minute}},
 	}
 	policy := EndpointPolicy{Addresses: engine.AddressPolicy{Loopback: true}}
-	h := desiredHost(hostWith(spec), secretWith("ca.crt", "tls.crt", "tls.key"), policy)
+	h := FromSpec(hostWith(spec), secretWith("ca.crt", "tls.crt", "tls.key"), policy)
 	if h.ConfigErr != nil {
 		t.Fatal(h.ConfigErr)
 	}
@@ -106,9 +106,9 @@ func TestDesiredHost(t *testing.T) {
 	}
 }
 
-func TestDesiredHostDefaults(t *testing.T) {
+func TestFromSpecDefaults(t *testing.T) {
 	for _, namespaces := range [][]string{{"team"}, {"*"}} {
-		h := desiredHost(hostWith(dcv1.DockerHostSpec{Endpoint: "unix:///run/docker.sock"}), secretLookup{}, EndpointPolicy{UnixNamespaces: namespaces})
+		h := FromSpec(hostWith(dcv1.DockerHostSpec{Endpoint: "unix:///run/docker.sock"}), Secret{}, EndpointPolicy{UnixNamespaces: namespaces})
 		if h.ConfigErr != nil {
 			t.Fatal(h.ConfigErr)
 		}
@@ -117,6 +117,18 @@ func TestDesiredHostDefaults(t *testing.T) {
 		}
 		if h.Config.MaxConnections != 64 || h.Config.Endpoint.Path != "/run/docker.sock" {
 			t.Errorf("connection defaults: %+v", h.Config)
+		}
+	}
+}
+
+func TestEveryCauseHasAReason(t *testing.T) {
+	for _, c := range []engine.Cause{
+		engine.CauseEndpointInvalid, engine.CauseEndpointForbidden, engine.CauseCredentialsMissing, engine.CauseCredentialsInvalid,
+		engine.CauseCertificateExpired, engine.CauseCertificateUntrusted, engine.CauseHostKeyMismatch, engine.CauseAuthenticationFailed,
+		engine.CauseForwardingRefused, engine.CauseDialFailed, engine.CauseNameNotResolved, engine.CauseTimeout, engine.CauseAPIVersion, engine.CauseEngineError,
+	} {
+		if reasonByCause[c] != string(c) {
+			t.Errorf("cause %s has reason %q: the two are one word", c, reasonByCause[c])
 		}
 	}
 }

@@ -14,11 +14,13 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package controllers
+package hostspec
 
 import (
 	"slices"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
@@ -48,8 +50,8 @@ func (p EndpointPolicy) allowsUnix(namespace string) bool {
 	return slices.Contains(p.UnixNamespaces, namespace) || slices.Contains(p.UnixNamespaces, "*")
 }
 
-// secretName returns the Secret that a host's credentials are in, or "".
-func secretName(spec *dcv1.DockerHostSpec) string {
+// SecretName returns the Secret that a host's credentials are in, or "".
+func SecretName(spec *dcv1.DockerHostSpec) string {
 	switch {
 	case spec.TLS != nil:
 		return spec.TLS.SecretRef.Name
@@ -59,16 +61,16 @@ func secretName(spec *dcv1.DockerHostSpec) string {
 	return ""
 }
 
-// secretLookup is the outcome of reading the Secret that a spec names.
-type secretLookup struct {
-	// found is false where there is no such Secret.
-	found bool
-	data  map[string][]byte
+// Secret is the outcome of reading the Secret that a spec names.
+type Secret struct {
+	// Found is false where there is no such Secret.
+	Found bool
+	Data  map[string][]byte
 }
 
-// desiredHost makes what the host cache is told out of a DockerHost and its
+// FromSpec makes what the host cache is told out of a DockerHost and its
 // Secret. It never fails: what is wrong stands in Host.ConfigErr.
-func desiredHost(host *dcv1.DockerHost, secret secretLookup, policy EndpointPolicy) hostcache.Host {
+func FromSpec(host *dcv1.DockerHost, secret Secret, policy EndpointPolicy) hostcache.Host {
 	h := hostcache.Host{
 		Key:        hostcache.Key{Namespace: host.Namespace, Name: host.Name},
 		UID:        host.UID,
@@ -80,7 +82,7 @@ func desiredHost(host *dcv1.DockerHost, secret secretLookup, policy EndpointPoli
 	return h
 }
 
-func engineConfig(host *dcv1.DockerHost, secret secretLookup, policy EndpointPolicy) (engine.Config, *engine.Error) {
+func engineConfig(host *dcv1.DockerHost, secret Secret, policy EndpointPolicy) (engine.Config, *engine.Error) {
 	spec := &host.Spec
 	endpoint, err := engine.ParseEndpoint(spec.Endpoint)
 	if err != nil {
@@ -108,7 +110,7 @@ func engineConfig(host *dcv1.DockerHost, secret secretLookup, policy EndpointPol
 
 // tcpConfig and sshConfig repeat the CRD's own rules: an object may have been
 // stored while the CRD was older, and plain text must never be a fallback.
-func tcpConfig(cfg engine.Config, spec *dcv1.DockerHostSpec, secret secretLookup) (engine.Config, *engine.Error) {
+func tcpConfig(cfg engine.Config, spec *dcv1.DockerHostSpec, secret Secret) (engine.Config, *engine.Error) {
 	if spec.TLS == nil {
 		if !isTrue(spec.Insecure) {
 			return engine.Config{}, engine.Errorf(engine.ClassInvalid, engine.CauseEndpointInvalid,
@@ -121,15 +123,15 @@ func tcpConfig(cfg engine.Config, spec *dcv1.DockerHostSpec, secret secretLookup
 		return engine.Config{}, err
 	}
 	cfg.TLS = &engine.TLSConfig{
-		CA:         secret.data[dcv1.SecretKeyCA],
-		Cert:       secret.data[dcv1.SecretKeyCert],
-		Key:        secret.data[dcv1.SecretKeyKey],
+		CA:         secret.Data[dcv1.SecretKeyCA],
+		Cert:       secret.Data[dcv1.SecretKeyCert],
+		Key:        secret.Data[dcv1.SecretKeyKey],
 		ServerName: spec.TLS.ServerName,
 	}
 	return cfg, nil
 }
 
-func sshConfig(cfg engine.Config, spec *dcv1.DockerHostSpec, secret secretLookup) (engine.Config, *engine.Error) {
+func sshConfig(cfg engine.Config, spec *dcv1.DockerHostSpec, secret Secret) (engine.Config, *engine.Error) {
 	if spec.SSH == nil {
 		return engine.Config{}, engine.Errorf(engine.ClassInvalid, engine.CauseEndpointInvalid,
 			"spec.ssh is required for an ssh:// endpoint: spec.ssh.secretRef names the Secret with the keys ssh-privatekey and known_hosts.")
@@ -139,21 +141,21 @@ func sshConfig(cfg engine.Config, spec *dcv1.DockerHostSpec, secret secretLookup
 		return engine.Config{}, err
 	}
 	cfg.SSH = &engine.SSHConfig{
-		PrivateKey: secret.data[dcv1.SecretKeySSHKey],
-		Passphrase: secret.data[dcv1.SecretKeyPassphrase],
-		KnownHosts: secret.data[dcv1.SecretKeyKnownHosts],
+		PrivateKey: secret.Data[dcv1.SecretKeySSHKey],
+		Passphrase: secret.Data[dcv1.SecretKeyPassphrase],
+		KnownHosts: secret.Data[dcv1.SecretKeyKnownHosts],
 	}
 	return cfg, nil
 }
 
-func requireKeys(name string, secret secretLookup, keys ...string) *engine.Error {
-	if !secret.found {
+func requireKeys(name string, secret Secret, keys ...string) *engine.Error {
+	if !secret.Found {
 		return engine.Errorf(engine.ClassAuth, engine.CauseCredentialsMissing,
 			"Secret %q is not in the host's namespace: create it with the keys %s.", name, list(keys))
 	}
 	var missing []string
 	for _, key := range keys {
-		if len(secret.data[key]) == 0 {
+		if len(secret.Data[key]) == 0 {
 			missing = append(missing, key)
 		}
 	}
@@ -186,4 +188,20 @@ func healthCheck(hc dcv1.DockerHostHealthCheck) hostcache.HealthCheck {
 		FailureThreshold: int(orDefault(hc.FailureThreshold, defaultFailureThreshold)),
 		SuccessThreshold: int(orDefault(hc.SuccessThreshold, defaultSuccessThreshold)),
 	}
+}
+
+func isTrue(b *bool) bool { return b != nil && *b }
+
+func orDefault(n, def int32) int32 {
+	if n <= 0 {
+		return def
+	}
+	return n
+}
+
+func durationOr(d *metav1.Duration, def time.Duration) time.Duration {
+	if d == nil || d.Duration <= 0 {
+		return def
+	}
+	return d.Duration
 }

@@ -1,0 +1,21 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+// Package hostspec turns a DockerHost and its Secret into what is connected to, and a
+// failure to connect into the reason that a status has. Pure functions: the controllers
+// use them for stored objects, the proxy for the test of one that is not stored yet, so
+// that both obey the same rules, those of EndpointPolicy above all.
+package hostspec
