@@ -170,9 +170,9 @@ func (d *action) fits(rt route.Route) bool {
 	return d.object == rt.Object
 }
 
-// shared are the paths that others serve by other methods: lists.
+// shared are the paths that others may serve by other methods: lists, and single objects.
 func shared(d *action) bool {
-	return !d.named && d.object == "" && d.segment != "prune" && d.segment != "test"
+	return d.action == "" && d.segment != "system" && d.segment != "prune" && d.segment != "test"
 }
 
 // find returns the line of a request. Where the path fits a line of another method only,
