@@ -29,6 +29,9 @@ type Examiner interface {
 	// Changes lists the files that differ from a container's image; null where none
 	// does.
 	Changes(ctx context.Context, id string) (json.RawMessage, error)
+	// ConfiguredMAC returns the MAC address that a container was made with; empty where
+	// the engine makes up one at each start. Newer forms of Inspect cannot tell them apart.
+	ConfiguredMAC(ctx context.Context, id string) (string, error)
 	// ImageHistory lists the layers of an image, the newest first.
 	ImageHistory(ctx context.Context, id string) (json.RawMessage, error)
 }

@@ -19,6 +19,7 @@ package moby
 import (
 	"context"
 	"encoding/json"
+	"net/http"
 	"net/url"
 
 	"github.com/dockercontrol/dockercontrol/internal/engine"
@@ -36,6 +37,37 @@ func (c *client) Top(ctx context.Context, id, psArgs string) (json.RawMessage, e
 // Changes lists the files that differ from a container's image.
 func (c *client) Changes(ctx context.Context, id string) (json.RawMessage, error) {
 	return c.examine(ctx, engine.Containers, id, "/changes", nil, '[')
+}
+
+// lastWithMAC is the last API version whose container has the MAC address that its user
+// configured.
+const lastWithMAC = "1.51"
+
+// ConfiguredMAC returns the MAC address that a container was made with. An engine that no
+// longer speaks the API version that tells it is taken to have none.
+func (c *client) ConfiguredMAC(ctx context.Context, id string) (string, error) {
+	if err := checkID(engine.Containers, id); err != nil {
+		return "", err
+	}
+	ctx, done := c.unaryContext(ctx, 0)
+	defer done()
+	version, err := c.apiVersion(ctx)
+	if err != nil {
+		return "", err
+	}
+	newer := engine.CompareAPIVersions(version, lastWithMAC) > 0
+	if newer {
+		version = lastWithMAC
+	}
+	var v struct{ Config struct{ MacAddress string } }
+	req, err := c.newRawRequest(ctx, http.MethodGet, "/v"+version+"/containers/"+id+"/json", nil, nil)
+	if err == nil {
+		err = c.roundTrip(req, &v)
+	}
+	if newer && engine.CauseOf(err) == engine.CauseAPIVersion {
+		return "", nil
+	}
+	return v.Config.MacAddress, err
 }
 
 // ImageHistory lists an image's layers.

@@ -167,6 +167,33 @@ func (b *real) testRecreate(t *testing.T) {
 	b.same(old, b.box("web"))
 }
 
+// testRecreateMAC: an address that a user gave is kept, and one that the engine made up
+// is not taken for it.
+func (b *real) testRecreateMAC(t *testing.T) {
+	ref := b.image("mac:latest", "1", nil)
+	b.pulled(ref)
+	const mac = "02:42:ac:00:00:99"
+	body := map[string]any{"Image": ref, "MacAddress": mac} // as old clients say it
+	b.docker.Call(t, "POST", "/v1.41/containers/create?name=mac", body)
+	b.must(200, "POST", "containers", map[string]any{"name": "nomac", "config": map[string]any{"Image": ref}})
+	addresses := map[string]string{}
+	for _, name := range []string{"mac", "nomac"} {
+		b.Cleanup(func() { b.must(200, "DELETE", "containers/"+name+"?force=true", nil) })
+		b.must(200, "POST", "containers/"+name+"/start", nil)
+		if v := b.job("containers/"+name+"/recreate", map[string]any{"watchSeconds": 0, "force": true}); v.State != jobs.Succeeded {
+			t.Fatalf("%s is %s: %+v", name, v.State, v.Error)
+		}
+		addresses[name] = b.box(name).NetworkSettings.Networks["bridge"].MacAddress
+	}
+	if addresses["mac"] != mac || addresses["nomac"] == mac || addresses["nomac"] == "" {
+		t.Errorf("the addresses are %v; want %s of mac", addresses, mac)
+	}
+	var v struct{ Config struct{ MacAddress string } }
+	if b.decode(b.docker.Call(t, "GET", "/v1.41/containers/nomac/json", nil), &v); v.Config.MacAddress != "" {
+		t.Errorf("an address that the engine made up is configured now: %s", v.Config.MacAddress)
+	}
+}
+
 func (b *real) testRecreateStopped(t *testing.T) {
 	ref := b.image("idle:latest", "1", nil)
 	b.pulled(ref)

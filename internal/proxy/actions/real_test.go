@@ -54,6 +54,7 @@ func testReal(t *testing.T, modern bool) {
 		{"pull", (*real).testPull},
 		{"recreate", (*real).testRecreate},
 		{"recreate a stopped one", (*real).testRecreateStopped},
+		{"recreate with a MAC address", (*real).testRecreateMAC},
 		{"roll back", (*real).testRollBack},
 		{"refused recreations", (*real).testRefused},
 		{"read", (*real).testRead},

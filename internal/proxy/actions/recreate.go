@@ -210,7 +210,7 @@ func (x *recreation) run(ctx context.Context) (*RecreateResult, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := x.old.successor(x.old.Image, newImage, oldConfig)
+	p, err := x.plan(ctx, newImage, oldConfig)
 	if err != nil {
 		return nil, err
 	}
@@ -220,6 +220,18 @@ func (x *recreation) run(ctx context.Context) (*RecreateResult, error) {
 	x.result.Result, x.result.Container = "Recreated", x.newID
 	x.finish(ctx)
 	return &x.result, nil
+}
+
+func (x *recreation) plan(ctx context.Context, newImage string, oldConfig object) (plan, error) {
+	eng, err := x.live.engine()
+	if err != nil {
+		return plan{}, err
+	}
+	mac, err := eng.ConfiguredMAC(ctx, x.old.ID)
+	if err != nil {
+		return plan{}, err
+	}
+	return x.old.successor(newImage, oldConfig, mac)
 }
 
 func (x *recreation) tell(phase string) { x.progress.Set(RecreateProgress{Phase: phase}) }

@@ -104,11 +104,12 @@ type plan struct {
 	networks map[string]json.RawMessage
 }
 
-// successor plans a container like c, of another image under the same name.
-func (c *inspected) successor(oldImage, newImage string, image object) (plan, error) {
+// successor plans a container like c, of another image under the same name. The image is
+// the old one's config, mac the address that the user gave, where the user did.
+func (c *inspected) successor(newImage string, image object, mac string) (plan, error) {
 	config := userConfig(c.Config, image)
 	c.dropGenerated(config)
-	if labels := config.members("Labels"); labels != nil && labels.text(composeImage) == oldImage {
+	if labels := config.members("Labels"); labels != nil && labels.text(composeImage) == c.Image {
 		labels.set(composeImage, newImage)
 		config.set("Labels", labels)
 	}
@@ -124,6 +125,9 @@ func (c *inspected) successor(oldImage, newImage string, image object) (plan, er
 		endpoint := c.endpoint(settings)
 		switch {
 		case c.isPrimary(name, settings):
+			if mac != "" && c.Config.text("MacAddress") == "" {
+				endpoint.set("MacAddress", mac) // its place since API 1.44
+			}
 			if len(endpoint) > 0 {
 				primary.set(name, endpoint)
 			}
