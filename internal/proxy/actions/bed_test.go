@@ -64,6 +64,7 @@ type bed struct {
 	actions  *Actions
 	recorder *audittest.Recorder
 	cluster  *cluster
+	endpoint string
 }
 
 var prod = hostcache.Key{Namespace: "team", Name: "prod"}
@@ -87,7 +88,7 @@ func newBed(t testing.TB, endpoint string, change func(*Options)) *bed {
 	t.Cleanup(func() { cancel(); group.Wait() })
 	cache.Set(hostcache.Host{Key: prod, UID: "uid", Config: engine.Config{Endpoint: ep, Timeout: limit}})
 
-	b := &bed{TB: t, recorder: &audittest.Recorder{}, cluster: &cluster{secrets: map[string]*corev1.Secret{}}}
+	b := &bed{TB: t, endpoint: endpoint, recorder: &audittest.Recorder{}, cluster: &cluster{secrets: map[string]*corev1.Secret{}}}
 	opts := Options{
 		Authorizer: roles{}, Hosts: cache, Recorder: b.recorder, Jobs: registry, Log: logr.Discard(),
 		Reviewer: b.cluster, Secrets: b.cluster, Connector: moby.Connector{},
