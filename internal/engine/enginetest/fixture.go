@@ -56,6 +56,7 @@ func Run(t *testing.T, fx Fixture) {
 		{"List", s.testList},
 		{"Events", s.testEvents},
 		{"Lifecycle", s.testLifecycle},
+		{"Examine", s.testExamine},
 		{"Logs", s.testLogs},
 		{"Stats", s.testStats},
 		{"Exec", s.testExec},
@@ -63,6 +64,7 @@ func Run(t *testing.T, fx Fixture) {
 		{"Images", s.testImages},
 		{"Volumes", s.testVolumes},
 		{"Networks", s.testNetworks},
+		{"Cleaning", s.testCleaning},
 		{"Swarm", s.testSwarm},
 		{"Ends", s.testEnds},
 	}

@@ -113,6 +113,8 @@ func (s *suite) testImages(t *testing.T) {
 	subtests(t, []subtest{
 		{"import, replace, remove", s.testImageImport},
 		{"in use", s.testImageInUse},
+		{"tag", s.testImageTag},
+		{"pull from nowhere", s.testPullFails},
 		{"errors", s.testImageErrors},
 	})
 }
@@ -211,6 +213,7 @@ func (s *suite) testAnonymousVolumes(t *testing.T) {
 func (s *suite) testNetworks(t *testing.T) {
 	subtests(t, []subtest{
 		{"create, use, remove", s.testNetworkUse},
+		{"connect and disconnect", s.testNetworkMembers},
 		{"the engine's own", s.testPredefinedNetwork},
 	})
 }

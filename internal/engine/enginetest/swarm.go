@@ -34,8 +34,10 @@ func (s *suite) testSwarm(t *testing.T) {
 	subtests(t, []subtest{
 		{"service and its tasks", s.testService},
 		{"update out of sequence", s.testServiceSequence},
+		{"update and rollback in JSON", s.testServiceRaw},
 		{"errors", s.testServiceErrors},
 		{"node", s.testNode},
+		{"node update", s.testNodeUpdate},
 	})
 }
 

@@ -179,6 +179,10 @@ var invalids = []string{
 	"command that was not found",
 }
 
+// absents are parts of the messages of 500s that say that an object is not there: swarm's,
+// and Podman's of a container's changes.
+var absents = []string{"code = NotFound desc", "layer not known"}
+
 func containsAny(message string, parts []string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(message, part) })
 }
@@ -190,6 +194,8 @@ func classOfStatus(code int, message string) (engine.Class, engine.Cause) {
 		return engine.ClassConflict, ""
 	case code == http.StatusInternalServerError && containsAny(message, invalids):
 		return engine.ClassInvalid, ""
+	case code == http.StatusInternalServerError && containsAny(message, absents):
+		return engine.ClassNotFound, ""
 	case code == http.StatusBadRequest && strings.Contains(message, "client version") &&
 		(strings.Contains(message, "is too new") || strings.Contains(message, "is too old")):
 		return engine.ClassServer, engine.CauseAPIVersion

@@ -37,9 +37,9 @@ limitations under the License.
 // bookkeeping. Statistics follow from a container's id and age.
 //
 // These parts of the API answer 404, as an unknown path does: build, commit, copy
-// and archive, export, save and load, changes, update, prune, search and
-// distribution, plugins, system df, auth, session; a swarm's init, join, leave
-// and unlock. Pulling fails as with no registry. Health checks, memory limits and
+// and archive, export, save and load, update, search and distribution, plugins,
+// auth, session; a swarm's init, join, leave and unlock. Pulling fails as with no
+// registry; no file of a container ever changes; a prune does not look at times. Health checks, memory limits and
 // OOM kills, and restarts after the engine's own are not simulated. A swarm has no
 // secrets, configs or overlay networks of its own making, no resources to run out
 // of, and no ports that answer.

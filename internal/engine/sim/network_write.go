@@ -103,6 +103,13 @@ func (e *Engine) serveNetworkRemove(w http.ResponseWriter, r *request) error {
 	case len(e.members(n)) > 0:
 		return errorf(http.StatusForbidden, "error while removing network: network %s id %s has active endpoints", n.name, n.id)
 	}
+	e.forgetNetwork(n)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+// forgetNetwork removes a network that no running container is on. The caller holds e.mu.
+func (e *Engine) forgetNetwork(n *networkObject) {
 	e.networks = slices.DeleteFunc(e.networks, func(o *networkObject) bool { return o == n })
 	for _, c := range e.containers.order {
 		for _, ep := range c.ends {
@@ -112,8 +119,6 @@ func (e *Engine) serveNetworkRemove(w http.ResponseWriter, r *request) error {
 		}
 	}
 	e.emit(events.NetworkEventType, events.ActionDestroy, n.id, nil, "name", n.name, "type", n.driver)
-	w.WriteHeader(http.StatusNoContent)
-	return nil
 }
 
 func (e *Engine) serveNetworkConnect(w http.ResponseWriter, r *request) error {
