@@ -288,6 +288,8 @@ func TestStatuses(t *testing.T) {
 		{409, "container x is paused", engine.ClassConflict, "", "is paused"},
 		{418, "", engine.ClassInvalid, "", "teapot"},
 		{500, "rpc error: code = Unknown desc = update out of sequence", engine.ClassConflict, "", "out of sequence"},
+		{500, "Could not attach to network x: rpc error: code = NotFound desc = network x not found", engine.ClassNotFound, "", "network x"},
+		{500, "x not found: layer not known", engine.ClassNotFound, "", "layer not known"},
 		{500, "read udp 127.0.0.1:53210->127.0.0.53:53: i/o timeout", engine.ClassServer, engine.CauseEngineError, "read udp 127.0.0.53:53: i/o timeout"},
 		{500, "a\x00b\x1b[31mc\u202e\nd", engine.ClassServer, engine.CauseEngineError, "ab[31mc d"},
 		{501, "no", engine.ClassServer, engine.CauseEngineError, "no"},

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -89,6 +90,9 @@ type Options struct {
 	Reviewer Reviewer
 	Secrets  SecretReader
 
+	// Guard watches over the watches of jobs; nil watches none.
+	Guard jobs.Guarder
+
 	// Connector, Policy and DryRunner are for the test of a host. Without a Connector
 	// there is none; without a DryRunner only the rules that the manager knows are checked.
 	Connector engine.Connector
@@ -102,6 +106,9 @@ type Actions struct {
 	jobs jobs.Handler
 	// Times of a recreation, which tests shorten.
 	times times
+
+	mu   sync.Mutex
+	busy map[string]bool // containers that are being recreated, by host and id
 }
 
 // times are how long things are watched.
@@ -116,8 +123,9 @@ func New(opts Options) (*Actions, error) {
 	}
 	return &Actions{
 		opts:  opts,
-		jobs:  jobs.Handler{Registry: opts.Jobs, Authorizer: opts.Authorizer, Recorder: opts.Recorder},
+		jobs:  jobs.Handler{Registry: opts.Jobs, Authorizer: opts.Authorizer, Recorder: opts.Recorder, Guard: opts.Guard},
 		times: defaultTimes,
+		busy:  map[string]bool{},
 	}, nil
 }
 

@@ -71,7 +71,7 @@ func (c *call) submit(typ, object string, run func(ctx context.Context, p *jobs.
 	}
 	c.w.Header().Set("Location", c.jobPath(job.ID()))
 	if wait, _ := strconv.ParseBool(c.r.URL.Query().Get("wait")); wait {
-		jobs.Watch(c.w, c.r, job, http.StatusOK)
+		a.jobs.Watch(c.w, c.r, c.who, job)
 		return nil
 	}
 	v, _ := job.View()

@@ -77,7 +77,7 @@ func (b *real) image(name, version string, config map[string]any) string {
 	for k, v := range config {
 		all[k] = v
 	}
-	b.registry.push(b, name, all, b.base, fileTar(b, "version", version))
+	b.registry.push(b, name, all, b.base, fileTar(b, "version", name+" "+version))
 	return b.registry.address + "/" + name
 }
 

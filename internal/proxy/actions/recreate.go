@@ -124,7 +124,7 @@ type recreation struct {
 
 	id     string
 	old    *inspected
-	began  time.Time
+	began  time.Time // of the creation; zero before it
 	newID  string
 	result RecreateResult
 }
@@ -181,6 +181,11 @@ func (x *recreation) refuseDependents(ctx context.Context) error {
 
 // run is the job.
 func (x *recreation) run(ctx context.Context) (*RecreateResult, error) {
+	release, err := x.claim()
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	if x.puller != nil {
 		if err := x.pull(ctx); err != nil {
 			return nil, err
@@ -212,6 +217,9 @@ func (x *recreation) run(ctx context.Context) (*RecreateResult, error) {
 	}
 	p, err := x.plan(ctx, newImage, oldConfig)
 	if err != nil {
+		return nil, err
+	}
+	if err := x.putAside(ctx); err != nil {
 		return nil, err
 	}
 	if err := x.replace(ctx, p); err != nil {
@@ -282,20 +290,50 @@ func (x *recreation) step(ctx context.Context, verb string, object audit.Object,
 // aside is the old container's name until it goes.
 func (x *recreation) aside() string {
 	const maxName = 200 // of 253, with what is added
-	return x.old.Name[:min(len(x.old.Name), maxName)] + "-before-" + short(x.old.ID)
+	return x.old.Name[:min(len(x.old.Name), maxName)] + asideMark + short(x.old.ID)
+}
+
+// asideMark is before the short id in the name of a container that is put aside. The name
+// is always the same, so that two replicas cannot both put it aside.
+const asideMark = "-before-"
+
+// claim keeps two recreations of one container apart.
+func (x *recreation) claim() (release func(), err error) {
+	key := x.live.key.String() + "/" + x.id
+	x.a.mu.Lock()
+	defer x.a.mu.Unlock()
+	if x.a.busy[key] {
+		return nil, conflict("the container is being recreated by another job")
+	}
+	x.a.busy[key] = true
+	return func() {
+		x.a.mu.Lock()
+		defer x.a.mu.Unlock()
+		delete(x.a.busy, key)
+	}, nil
+}
+
+// putAside renames the old container. What an engine refused was not done; other failures
+// may have been, and are undone.
+func (x *recreation) putAside(ctx context.Context) error {
+	old := audit.Object{ID: x.old.ID, Name: x.old.Name}
+	err := x.step(ctx, "rename", old, func(ctx context.Context, e engine.Engine) error { return e.ContainerRename(ctx, x.old.ID, x.aside()) })
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, audit.ErrRefused), engine.IsConflict(err), engine.IsNotFound(err), engine.ClassOf(err) == engine.ClassInvalid:
+		return err
+	}
+	return x.rollBack(ctx, fmt.Errorf("the old container could not be renamed: %w", err))
 }
 
 // replace puts the new container in the old one's place. What it did before an error,
 // rollBack undoes.
 func (x *recreation) replace(ctx context.Context, p plan) error {
-	x.began = time.Now()
 	old, name := audit.Object{ID: x.old.ID, Name: x.old.Name}, x.old.Name
-	err := x.step(ctx, "rename", old, func(ctx context.Context, e engine.Engine) error { return e.ContainerRename(ctx, x.old.ID, x.aside()) })
-	if err != nil {
-		return fmt.Errorf("the old container could not be renamed: %w", err)
-	}
+	x.began = time.Now()
 	// Created before the old one is stopped: what an engine refuses here costs no outage.
-	err = x.step(ctx, "create", audit.Object{Name: name}, func(ctx context.Context, e engine.Engine) (err error) {
+	err := x.step(ctx, "create", audit.Object{Name: name}, func(ctx context.Context, e engine.Engine) (err error) {
 		x.newID, err = e.ContainerCreateRaw(ctx, name, p.body)
 		return err
 	})

@@ -74,6 +74,8 @@ func (c *inspected) recreatable() error {
 	switch {
 	case c.Config.members("Labels")[swarmTask] != nil:
 		return conflict("the container is a swarm task's: force an update of its service instead")
+	case strings.HasSuffix(c.Name, asideMark+short(c.ID)):
+		return conflict("the container is being recreated, or was left by a recreation that failed: rename it first where it was left")
 	case remove:
 		return conflict("the container was made with --rm: stopping it removes it, so it could not be put back; remove it and create another")
 	case c.ref() == "" || imageID.MatchString(c.ref()) && strings.HasPrefix(c.Image, "sha256:"+strings.TrimPrefix(c.ref(), "sha256:")):

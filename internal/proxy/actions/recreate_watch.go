@@ -152,6 +152,9 @@ func (x *recreation) putBack(ctx context.Context) error {
 // that it took over have names by now, and stay.
 func (x *recreation) removeNew(ctx context.Context) error {
 	id := x.newID
+	if id == "" && x.began.IsZero() {
+		return nil
+	}
 	if id == "" {
 		// A creation whose answer was lost is found by its name.
 		c, err := x.inspect(ctx, x.old.Name)

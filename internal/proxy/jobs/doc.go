@@ -40,7 +40,8 @@ limitations under the License.
 //
 // # Bounds
 //
-// 5 running jobs a user and 200 in all, 1,000 ended ones, the oldest forgotten first;
+// 5 running jobs a user and 200 in all, 6 hours each, 1,000 ended ones, the oldest forgotten first;
 // progress and result of 64 KiB each, beyond which they are left out. A watcher that is
-// slow sees fewer lines, each the newest state.
+// slow sees fewer lines, each the newest state; a watch ends with the caller's credentials,
+// and of others than the owner with their rights (Handler.Guard).
 package jobs

@@ -54,6 +54,9 @@ var ErrCanceled = errors.New("the job was canceled")
 // ErrShutdown is the cause where the replica ended before the job.
 var ErrShutdown = errors.New("the manager shut down before the job was done")
 
+// errTooLong is the cause where a job reached Options.Duration.
+var errTooLong = errors.New("the job took longer than a job may")
+
 // Spec says what a job is.
 type Spec struct {
 	// Type is a word in CamelCase: ImagePull.
@@ -173,7 +176,11 @@ func (j *Job) finish(ctx context.Context, result any, err error, now time.Time) 
 	state := Succeeded
 	if err != nil {
 		state = Failed
-		if cause := context.Cause(ctx); errors.Is(cause, ErrCanceled) || errors.Is(cause, ErrShutdown) {
+		cause := context.Cause(ctx)
+		if errors.Is(cause, errTooLong) && (engine.ClassOf(err) == engine.ClassCanceled || engine.ClassOf(err) == engine.ClassTimeout) {
+			err = apistatus.New(504, metav1.StatusReasonTimeout, "%s", errTooLong)
+		}
+		if errors.Is(cause, ErrCanceled) || errors.Is(cause, ErrShutdown) {
 			state = Canceled
 			if engine.ClassOf(err) == engine.ClassCanceled || engine.ClassOf(err) == engine.ClassTimeout {
 				err = cause

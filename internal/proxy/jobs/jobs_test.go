@@ -313,7 +313,7 @@ func TestWatch(t *testing.T) {
 	for j == nil { // until Start has begun
 		j, _ = r.Submit(spec)
 	}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { Watch(w, req, j, http.StatusOK) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) { watch(req.Context(), w, j) }))
 	defer server.Close()
 	resp, err := server.Client().Get(server.URL)
 	if err != nil {

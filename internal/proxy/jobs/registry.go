@@ -44,6 +44,8 @@ const (
 	// DefaultFinished ended jobs are 130 MB at their very largest, and 1 MB as they are.
 	DefaultFinished = 1000
 	DefaultKeep     = time.Hour
+	// DefaultDuration ends what hangs: an image of 100 GB takes an hour at 30 MB/s.
+	DefaultDuration = 6 * time.Hour
 	// DefaultShutdownTimeout with DefaultCleanupTimeout is below the 60 s and more that
 	// a Deployment should give as its grace.
 	DefaultShutdownTimeout = 15 * time.Second
@@ -59,7 +61,9 @@ type Options struct {
 	Log                               logr.Logger
 	RunningPerUser, Running, Finished int
 	Keep                              time.Duration
-	ShutdownTimeout, CleanupTimeout   time.Duration
+	// Duration is the most that a job may take.
+	Duration                        time.Duration
+	ShutdownTimeout, CleanupTimeout time.Duration
 	// Forward serves a request about another replica's job and returns true, or returns
 	// false where it cannot. nil cannot.
 	Forward func(w http.ResponseWriter, r *http.Request, replica string) bool
@@ -97,6 +101,7 @@ func New(opts Options) (*Registry, error) {
 	set(&opts.Running, DefaultRunning)
 	set(&opts.Finished, DefaultFinished)
 	wait(&opts.Keep, DefaultKeep)
+	wait(&opts.Duration, DefaultDuration)
 	wait(&opts.ShutdownTimeout, DefaultShutdownTimeout)
 	wait(&opts.CleanupTimeout, DefaultCleanupTimeout)
 	return &Registry{opts: opts, jobs: map[string]*Job{}, byUser: map[string]int{}}, nil
@@ -150,6 +155,8 @@ func (r *Registry) Submit(spec Spec) (*Job, error) {
 	r.byUser[owner]++
 	r.group.Go(func() {
 		defer cancel(nil)
+		ctx, stop := context.WithTimeoutCause(ctx, r.opts.Duration, errTooLong)
+		defer stop()
 		result, err := r.run(ctx, j)
 		j.finish(ctx, result, err, time.Now().UTC())
 		r.ended(j, owner)

@@ -50,12 +50,19 @@ type Authorizer interface {
 	Allowed(ctx context.Context, who user.Info, host authz.Host, right access.Right) (bool, error)
 }
 
+// Guarder watches over a running stream. authz.Authorizer is one.
+type Guarder interface {
+	Guard(ctx context.Context, c *caller.Caller, rights ...authz.Right) (guarded context.Context, stop func())
+}
+
 // Handler serves the jobs of a host to an authenticated caller (caller.From,
 // route.From).
 type Handler struct {
 	Registry   *Registry
 	Authorizer Authorizer
 	Recorder   audit.Recorder
+	// Guard ends watches whose caller may not look on any more; nil ends none.
+	Guard Guarder
 }
 
 // List is the answer to GET jobs.
@@ -96,7 +103,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodDelete:
 		h.serveCancel(w, r, rt, who, j)
 	case isTrue(r.URL.Query().Get("watch")):
-		Watch(w, r, j, http.StatusOK)
+		h.Watch(w, r, who, j)
 	default:
 		v, _ := j.View()
 		apistatus.WriteJSON(w, http.StatusOK, v)
@@ -108,9 +115,13 @@ func isTrue(s string) bool {
 	return err == nil && b
 }
 
+func (j *Job) owned(who *caller.Caller) bool {
+	return j.spec.User == who.User.GetName() && j.spec.UID == who.User.GetUID()
+}
+
 // sees says whether the caller began the job or holds all rights that it took.
 func (h *Handler) sees(ctx context.Context, who *caller.Caller, j *Job, failed *error) bool {
-	if j.spec.User == who.User.GetName() && j.spec.UID == who.User.GetUID() {
+	if j.owned(who) {
 		return true
 	}
 	for _, right := range j.spec.Rights {
@@ -164,13 +175,30 @@ func (h *Handler) serveCancel(w http.ResponseWriter, r *http.Request, rt route.R
 }
 
 // Watch writes a job's state as it changes, one JSON object a line, until the job or the
-// request ends. Of states that come faster than the client reads, the newest is written.
-func Watch(w http.ResponseWriter, r *http.Request, j *Job, code int) {
+// request ends, or the caller may not see it any more. Of states that come faster than the
+// client reads, the newest is written.
+func (h *Handler) Watch(w http.ResponseWriter, r *http.Request, who *caller.Caller, j *Job) {
+	ctx := r.Context()
+	if h.Guard != nil {
+		var rights []authz.Right // the owner's credentials are enough
+		if !j.owned(who) {
+			for _, right := range j.spec.Rights {
+				rights = append(rights, authz.Right{Host: j.spec.Host, Right: right})
+			}
+		}
+		guarded, stop := h.Guard.Guard(ctx, who, rights...)
+		defer stop()
+		ctx = guarded
+	}
+	watch(ctx, w, j)
+}
+
+func watch(ctx context.Context, w http.ResponseWriter, j *Job) {
 	header := w.Header()
 	header.Set("Content-Type", "application/json")
 	header.Set("Cache-Control", "no-cache, private")
 	header.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(code)
+	w.WriteHeader(http.StatusOK)
 	rc := http.NewResponseController(w)
 	// Errors are those of writers without deadlines, in tests.
 	defer func() { _ = rc.SetWriteDeadline(time.Time{}) }()
@@ -186,7 +214,7 @@ func Watch(w http.ResponseWriter, r *http.Request, j *Job, code int) {
 		select {
 		case <-changed:
 		case <-beat.C:
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		}
 	}
