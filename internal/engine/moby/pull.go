@@ -49,7 +49,7 @@ func (c *client) ImagePull(ctx context.Context, opts engine.PullOptions) (engine
 	if opts.RegistryAuth != "" {
 		req.Header.Set(authHeader, opts.RegistryAuth)
 	}
-	resp, err := c.streamCalls().RoundTrip(req)
+	resp, err := c.streamCalls().RoundTrip(req) //nolint:bodyclose // the stream's Close does it
 	if err != nil {
 		cancel(nil)
 		return nil, registryError(err)

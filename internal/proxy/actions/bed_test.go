@@ -271,15 +271,6 @@ func (b *bed) inspect(segment, id string, v any) {
 	b.decode(b.must(http.StatusOK, http.MethodGet, segment+"/"+url.PathEscape(id)+"/inspect", nil).body, v)
 }
 
-// verbs are the audit trail's, each with its outcome.
-func (b *bed) verbs() []string {
-	var all []string
-	for _, r := range b.recorder.Records() {
-		all = append(all, r.Verb+" "+string(r.Outcome))
-	}
-	return all
-}
-
 // lastRecord is the newest record.
 func (b *bed) lastRecord() audit.Record {
 	b.Helper()

@@ -54,7 +54,7 @@ type box struct {
 	}
 }
 
-func (b *real) box(id string) box {
+func (b *engineBed) box(id string) box {
 	b.Helper()
 	var c box
 	b.inspect("containers", id, &c)
@@ -71,7 +71,7 @@ func (c box) volume(destination string) string {
 }
 
 // web creates a container with something of everything.
-func (b *real) web(name, ref string) box {
+func (b *engineBed) web(name, ref string) box {
 	b.Helper()
 	for i, network := range []string{"front", "back"} {
 		b.must(200, "POST", "networks", map[string]any{
@@ -100,7 +100,7 @@ func (b *real) web(name, ref string) box {
 }
 
 // same checks that a container is as another one was, but for its image.
-func (b *real) same(old, fresh box) {
+func (b *engineBed) same(old, fresh box) {
 	b.Helper()
 	for _, d := range []string{"/anonymous", "/named", "/host", "/mounted"} {
 		if old.volume(d) == "" || fresh.volume(d) != old.volume(d) {
@@ -132,7 +132,7 @@ func (b *real) same(old, fresh box) {
 	}
 }
 
-func (b *real) testRecreate(t *testing.T) {
+func (b *engineBed) testRecreate(t *testing.T) {
 	ref := b.image("web:latest", "1", map[string]any{"Labels": map[string]string{"of": "one"}, "User": "0"})
 	b.pulled(ref)
 	old := b.web("web", ref)
@@ -169,7 +169,7 @@ func (b *real) testRecreate(t *testing.T) {
 
 // testRecreateMAC: an address that a user gave is kept, and one that the engine made up
 // is not taken for it.
-func (b *real) testRecreateMAC(t *testing.T) {
+func (b *engineBed) testRecreateMAC(t *testing.T) {
 	ref := b.image("mac:latest", "1", nil)
 	b.pulled(ref)
 	const mac = "02:42:ac:00:00:99"
@@ -194,7 +194,7 @@ func (b *real) testRecreateMAC(t *testing.T) {
 	}
 }
 
-func (b *real) testRecreateStopped(t *testing.T) {
+func (b *engineBed) testRecreateStopped(t *testing.T) {
 	ref := b.image("idle:latest", "1", nil)
 	b.pulled(ref)
 	b.must(200, "POST", "containers", map[string]any{"name": "idle", "config": map[string]any{"Image": ref}})
@@ -207,7 +207,7 @@ func (b *real) testRecreateStopped(t *testing.T) {
 	}
 }
 
-func (b *real) testRollBack(t *testing.T) {
+func (b *engineBed) testRollBack(t *testing.T) {
 	ref := b.image("svc:latest", "1", nil)
 	b.pulled(ref)
 	old := b.web("svc", ref)
@@ -257,7 +257,7 @@ func (b *real) testRollBack(t *testing.T) {
 	}
 }
 
-func (b *real) volumes() []string {
+func (b *engineBed) volumes() []string {
 	b.Helper()
 	var all struct{ Volumes []struct{ Name string } }
 	b.decode(b.docker.Call(b, "GET", "/volumes", nil), &all)
@@ -269,7 +269,7 @@ func (b *real) volumes() []string {
 	return names
 }
 
-func (b *real) testRefused(t *testing.T) {
+func (b *engineBed) testRefused(t *testing.T) {
 	ref := b.image("odd:latest", "1", nil)
 	b.pulled(ref)
 	create := func(name string, config map[string]any) string {

@@ -25,7 +25,7 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/proxy/jobs"
 )
 
-func (b *real) testRead(t *testing.T) {
+func (b *engineBed) testRead(t *testing.T) {
 	ref := b.image("read:1", "1", nil)
 	b.pulled(ref)
 	b.must(200, "POST", "containers", map[string]any{"name": "read", "start": true, "config": map[string]any{
@@ -58,7 +58,7 @@ func (b *real) testRead(t *testing.T) {
 	}
 }
 
-func (b *real) testResources(t *testing.T) {
+func (b *engineBed) testResources(t *testing.T) {
 	b.must(200, "POST", "volumes", map[string]any{"Name": "data", "Labels": map[string]string{"a": "b"}})
 	var v struct{ Labels map[string]string }
 	if b.inspect("volumes", "data", &v); v.Labels["a"] != "b" {
@@ -79,7 +79,7 @@ func (b *real) testResources(t *testing.T) {
 	b.must(200, "DELETE", "images/"+strings.ReplaceAll(ref, "/", "%2F"), nil)
 }
 
-func (b *real) testPrune(t *testing.T) {
+func (b *engineBed) testPrune(t *testing.T) {
 	ref := b.image("prune:1", "1", nil)
 	b.pulled(ref)
 	b.must(200, "POST", "containers", map[string]any{"name": "stopped", "config": map[string]any{"Image": ref, "Labels": map[string]string{"prune": "me"}}})
@@ -129,7 +129,7 @@ func (b *real) testPrune(t *testing.T) {
 	b.as("Operator", 403, "POST", "prune", body)
 }
 
-func (b *real) testSwarm(t *testing.T) {
+func (b *engineBed) testSwarm(t *testing.T) {
 	b.docker.ImportBusybox(t, "localhost/svc:1")
 	spec := map[string]any{
 		"Name": "svc", "Labels": map[string]string{"a": "b"}, "Mode": map[string]any{"Replicated": map[string]any{"Replicas": 1}},

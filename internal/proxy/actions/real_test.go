@@ -29,8 +29,8 @@ import (
 	"github.com/dockercontrol/dockercontrol/test/testbed"
 )
 
-// real is a bed on a real engine that can pull from a registry.
-type real struct {
+// engineBed is a bed on a real engine that can pull from a registry.
+type engineBed struct {
 	*bed
 	docker   *testbed.Dockerd
 	registry *testRegistry
@@ -46,32 +46,32 @@ func testReal(t *testing.T, modern bool) {
 	t.Parallel()
 	d := testbed.StartDockerd(t, testbed.DockerdOptions{TCP: true, Swarm: true, Modern: modern, Args: []string{"--insecure-registry", "198.18.0.0/15"}})
 	here := d.Address()[:strings.LastIndexByte(d.Address(), '.')] + ".1" // the other end of its cable
-	b := &real{bed: newBed(t, d.Endpoint(), nil), docker: d, registry: newRegistry(t, here), base: testbed.BusyboxTar(t)}
+	b := &engineBed{bed: newBed(t, d.Endpoint(), nil), docker: d, registry: newRegistry(t, here), base: testbed.BusyboxTar(t)}
 	for _, test := range []struct {
 		name string
-		run  func(*real, *testing.T)
+		run  func(*engineBed, *testing.T)
 	}{
-		{"pull", (*real).testPull},
-		{"recreate", (*real).testRecreate},
-		{"recreate a stopped one", (*real).testRecreateStopped},
-		{"recreate with a MAC address", (*real).testRecreateMAC},
-		{"roll back", (*real).testRollBack},
-		{"refused recreations", (*real).testRefused},
-		{"read", (*real).testRead},
-		{"resources", (*real).testResources},
-		{"prune", (*real).testPrune},
-		{"swarm", (*real).testSwarm},
+		{"pull", (*engineBed).testPull},
+		{"recreate", (*engineBed).testRecreate},
+		{"recreate a stopped one", (*engineBed).testRecreateStopped},
+		{"recreate with a MAC address", (*engineBed).testRecreateMAC},
+		{"roll back", (*engineBed).testRollBack},
+		{"refused recreations", (*engineBed).testRefused},
+		{"read", (*engineBed).testRead},
+		{"resources", (*engineBed).testResources},
+		{"prune", (*engineBed).testPrune},
+		{"swarm", (*engineBed).testSwarm},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			in := *b.bed
 			in.TB = t
-			test.run(&real{bed: &in, docker: d, registry: b.registry, base: b.base}, t)
+			test.run(&engineBed{bed: &in, docker: d, registry: b.registry, base: b.base}, t)
 		})
 	}
 }
 
 // image pushes an image whose command sleeps, with a layer that says its version.
-func (b *real) image(name, version string, config map[string]any) string {
+func (b *engineBed) image(name, version string, config map[string]any) string {
 	b.Helper()
 	all := map[string]any{"Env": []string{"PATH=/bin", "VERSION=" + version}, "Cmd": []string{"sleep", "1000"}, "StopSignal": "SIGKILL"}
 	for k, v := range config {
@@ -81,14 +81,14 @@ func (b *real) image(name, version string, config map[string]any) string {
 	return b.registry.address + "/" + name
 }
 
-func (b *real) pulled(ref string) {
+func (b *engineBed) pulled(ref string) {
 	b.Helper()
 	if v := b.job("images/pull", map[string]string{"ref": ref}); v.State != jobs.Succeeded {
 		b.Fatalf("the pull of %s is %s: %+v", ref, v.State, v.Error)
 	}
 }
 
-func (b *real) testPull(t *testing.T) {
+func (b *engineBed) testPull(t *testing.T) {
 	ref := b.image("team/app:1", "1", nil)
 	b.registry.mu.Lock()
 	b.registry.user, b.registry.password = "robot", "canary-password"

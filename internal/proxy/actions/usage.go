@@ -225,7 +225,7 @@ func volumeUsage(volumes []rawVolume) Usage {
 func cacheUsage(records []build.CacheRecord) Usage {
 	u := Usage{Items: []UsageItem{}}
 	for _, r := range records {
-		item := UsageItem{ID: r.ID, Name: string(r.Type), Size: r.Size, InUse: r.InUse, Created: r.CreatedAt.Unix()}
+		item := UsageItem{ID: r.ID, Name: r.Type, Size: r.Size, InUse: r.InUse, Created: r.CreatedAt.Unix()}
 		item.used, item.shared = r.InUse, r.Shared
 		if !r.Shared {
 			u.Size += r.Size

@@ -48,7 +48,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 var prod = types.NamespacedName{Namespace: "team", Name: "prod"}
 
 // start runs a registry until the test, or stop, ends.
-func start(t *testing.T, opts Options) (r *Registry, stop func()) {
+func start(t *testing.T, opts Options) (*Registry, func()) {
 	t.Helper()
 	opts.Replica, opts.Log = "manager-0", logr.Discard()
 	r, err := New(opts)
@@ -61,7 +61,7 @@ func start(t *testing.T, opts Options) (r *Registry, stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); _ = r.Start(ctx) }()
-	stop = func() { cancel(); <-done }
+	stop := func() { cancel(); <-done }
 	t.Cleanup(stop)
 	synctest.Wait()
 	return r, stop
