@@ -62,7 +62,7 @@ func (c *client) ConfiguredMAC(ctx context.Context, id string) (string, error) {
 	var v struct{ Config struct{ MacAddress string } }
 	req, err := c.newRawRequest(ctx, http.MethodGet, "/v"+version+"/containers/"+id+"/json", nil, nil)
 	if err == nil {
-		err = c.roundTrip(req, &v)
+		err = c.roundTrip(c.unaryCalls(maxBodyBytes), req, &v)
 	}
 	if newer && engine.CauseOf(err) == engine.CauseAPIVersion {
 		return "", nil

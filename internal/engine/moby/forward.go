@@ -30,24 +30,30 @@ import (
 
 // Forward carries a request of somebody else's.
 func (c *client) Forward(req *http.Request, long bool) (*http.Response, error) {
-	transport := c.unary
+	transport := c.unaryCalls(0)
 	if long {
-		transport = c.streams
+		transport = c.streamCalls()
 	}
 	var connected atomic.Bool
 	ctx, cancel := c.streamContext(req.Context())
+	leave, err := transport.enter(ctx)
+	if err != nil {
+		cancel(nil)
+		return nil, err
+	}
 	traced := httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
 	out := req.Clone(traced)
 	out.URL.Scheme, out.URL.Host, out.Host = baseScheme, baseHost, baseHost
-	resp, err := transport.RoundTrip(out)
+	resp, err := transport.base.RoundTrip(out)
 	if err != nil {
+		leave()
 		err = c.callError(ctx, err, connected.Load())
 		cancel(nil)
 		return nil, err
 	}
-	resp.Body = &forwarded{ReadCloser: resp.Body, c: c, ctx: ctx, cancel: cancel}
+	resp.Body = &forwarded{ReadCloser: resp.Body, c: c, ctx: ctx, cancel: cancel, leave: leave}
 	return resp, nil
 }
 
@@ -67,6 +73,7 @@ type forwarded struct {
 	c      *client
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+	leave  func()
 }
 
 // Read implements io.Reader; io.EOF is the answer's whole end.
@@ -80,6 +87,7 @@ func (f *forwarded) Read(p []byte) (int, error) {
 
 // Close implements io.Closer.
 func (f *forwarded) Close() error {
+	defer f.leave()
 	err := f.ReadCloser.Close()
 	f.cancel(nil)
 	return err

@@ -36,7 +36,7 @@ func (c *client) DiskUsage(ctx context.Context) (json.RawMessage, error) {
 	}
 	var raw json.RawMessage
 	// It holds the lists of containers, images and volumes.
-	if err := c.roundTripLimit(req, maxListBytes, &raw); err != nil {
+	if err := c.roundTrip(c.unaryCalls(maxListBytes), req, &raw); err != nil {
 		return nil, err
 	}
 	if len(raw) == 0 || raw[0] != '{' {

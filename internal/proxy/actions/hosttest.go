@@ -213,14 +213,15 @@ func (a *Actions) dial(ctx context.Context, cfg engine.Config, result *TestResul
 	}()
 	ctx, cancel := context.WithTimeout(ctx, testTimeout)
 	defer cancel()
-	if _, err := a.opts.Connector.CheckCredentials(cfg, time.Now()); err != nil {
-		return err
-	}
 	cfg.Timeout = min(cfg.Timeout, testTimeout)
-	eng, err := a.opts.Connector.Open(cfg)
+	prepared, err := a.opts.Connector.Prepare(cfg)
 	if err != nil {
 		return err
 	}
+	if _, err := prepared.CheckCredentials(time.Now()); err != nil {
+		return err
+	}
+	eng := prepared.Open()
 	defer func() { _ = eng.Close() }()
 	ping, err := eng.Ping(ctx)
 	if err != nil {
