@@ -1,0 +1,225 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package hostapi
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+	"github.com/dockercontrol/dockercontrol/internal/hostcache"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
+)
+
+// list streams a list. Items come first and metadata last: what there is to continue with,
+// and which hosts failed, is known when they are written.
+func (rq *request) list(w http.ResponseWriter, r *http.Request) error {
+	f, err := rq.fleet(r.Context())
+	if err != nil {
+		return err
+	}
+	if rq.at.Host != "" {
+		if _, err := rq.listing(f.sources[0]); err != nil {
+			return err
+		}
+	}
+	l := &lister{
+		request: rq, ctx: r.Context(), fleet: f, out: newAnswer(w, r),
+		enc: encoder{kind: rq.kind, masker: rq.h.options.Masker, labels: rq.query.labels},
+	}
+	defer l.out.close()
+	if err := l.run(); err != nil {
+		// The client left, or takes nothing: what it has must not look complete.
+		panic(http.ErrAbortHandler)
+	}
+	return nil
+}
+
+// listing reads the inventory of a request for one host: without one that may be served
+// the answer is an error.
+func (rq *request) listing(src source) (hostcache.Listing, error) {
+	listing, err := rq.h.options.Inventory.List(src.host, rq.kind.kind)
+	switch {
+	case err == nil, rq.query.stale && !listing.ObservedAt.IsZero():
+		return listing, nil
+	case engine.ClassOf(err) == engine.ClassConflict, engine.ClassOf(err) == engine.ClassInvalid:
+		return listing, apistatus.FromEngine(err)
+	case engine.ClassOf(err) == engine.ClassNotFound:
+		return listing, apistatus.HostNotFound(src.host)
+	}
+	state, _ := rq.h.options.Inventory.State(src.host)
+	f := failureOf(src.host, state, err)
+	return listing, apistatus.HostUnavailable(src.host, f.Reason, f.Message)
+}
+
+// lister writes one list.
+type lister struct {
+	*request
+	enc    encoder
+	ctx    context.Context
+	fleet  fleet
+	out    *answer
+	failed []failedHost
+
+	written int64
+	last    position
+}
+
+func (l *lister) run() error {
+	l.puts(`{"kind":"` + l.kind.name + `List","apiVersion":"` + apiVersion + `","items":[`)
+	// A page goes on after the last item of the one before; no snapshot is kept.
+	begin := l.query.after
+	first, found := slices.BinarySearchFunc(l.fleet.sources, begin.sourceKey, func(s source, k sourceKey) int { return s.key.compare(k) })
+	rest, full := l.fleet.sources[first:], false
+	for len(rest) > 0 {
+		if err := l.ctx.Err(); err != nil {
+			return err
+		}
+		from := ""
+		if found && rest[0].key == begin.sourceKey {
+			from = begin.ID
+		}
+		var err error
+		if full, err = l.source(rest[0], from); err != nil {
+			return err
+		}
+		if full {
+			break
+		}
+		rest = rest[1:]
+	}
+	if err := l.tail(full, rest); err != nil {
+		return err
+	}
+	return l.out.finish()
+}
+
+// source writes the items of one source after the id from. It is full where the limit
+// leaves some for the next page.
+func (l *lister) source(src source, from string) (full bool, err error) {
+	listing, listErr := l.h.options.Inventory.List(src.host, l.kind.kind)
+	items := listing.Items
+	if listErr != nil && !l.query.stale {
+		items = nil
+	}
+	items = after(items, from)
+	origin := origin{source: src}
+	if l.kind.swarm {
+		origin.servedBy = listing.ServedBy.Name
+	}
+	at, left := observed(listing.ObservedAt), 0
+	for i := range items {
+		if l.query.limit > 0 && l.written == l.query.limit {
+			full = true
+			break
+		}
+		docker, matches, err := l.enc.visible(origin, &items[i])
+		if err != nil {
+			left++
+			continue
+		}
+		if !matches {
+			continue
+		}
+		if err := l.item(origin, at, &items[i], docker); err != nil {
+			return false, err
+		}
+	}
+	if listErr != nil && engine.ClassOf(listErr) != engine.ClassConflict {
+		state, _ := l.h.options.Inventory.State(src.host)
+		failure := failureOf(src.host, state, listErr)
+		if len(items) > 0 {
+			failure.ObservedAt = at
+		}
+		l.failed = append(l.failed, failure)
+	}
+	if left > 0 {
+		l.failed = append(l.failed, maskingFailure(src.host, left))
+	}
+	return full, nil
+}
+
+// after returns the items behind an id; they are sorted.
+func after(items []engine.Object, id string) []engine.Object {
+	if id == "" {
+		return items
+	}
+	i, found := slices.BinarySearchFunc(items, id, func(o engine.Object, id string) int { return strings.Compare(o.ID, id) })
+	if found {
+		i++
+	}
+	return items[i:]
+}
+
+func (l *lister) item(from origin, at string, o *engine.Object, docker []byte) error {
+	if l.written > 0 {
+		l.puts(",\n")
+	}
+	*l.out.buf = l.enc.appendItem(*l.out.buf, from, at, o, docker)
+	l.written++
+	l.last = position{sourceKey: from.key, ID: o.ID}
+	return l.out.flush()
+}
+
+func (l *lister) puts(s string) { *l.out.buf = append(*l.out.buf, s...) }
+
+// tail writes what follows the items. A full page leaves rest to the next ones.
+func (l *lister) tail(full bool, rest []source) error {
+	var end struct {
+		Metadata struct {
+			ResourceVersion    string `json:"resourceVersion"`
+			Continue           string `json:"continue"`
+			RemainingItemCount *int64 `json:"remainingItemCount,omitempty"`
+		} `json:"metadata"`
+		FailedHosts []failedHost `json:"failedHosts,omitempty"`
+	}
+	if full {
+		end.Metadata.Continue = l.h.sealToken(l.last, l.query.scope)
+		if len(l.query.labels) == 0 {
+			remaining := l.remaining(rest)
+			end.Metadata.RemainingItemCount = &remaining
+		}
+	}
+	end.FailedHosts = sortFailed(append(l.failed, l.fleet.failed...))
+	text, err := json.Marshal(end)
+	if err != nil {
+		return err
+	}
+	l.puts("],")
+	l.puts(string(text[1:])) // without its opening brace
+	l.puts("\n")
+	return nil
+}
+
+// remaining counts what the next pages have.
+func (l *lister) remaining(rest []source) int64 {
+	n := int64(0)
+	for i, src := range rest {
+		listing, err := l.h.options.Inventory.List(src.host, l.kind.kind)
+		if err != nil && !l.query.stale {
+			continue
+		}
+		if i == 0 && src.key == l.last.sourceKey {
+			listing.Items = after(listing.Items, l.last.ID)
+		}
+		n += int64(len(listing.Items))
+	}
+	return n
+}
