@@ -63,6 +63,7 @@ type grants struct {
 	rights map[string]bool // "user host subresource"
 	guards map[*guarded]struct{}
 	away   bool
+	asks   int
 }
 
 type guarded struct {
@@ -107,9 +108,17 @@ func (g *grants) outage(away bool) {
 	g.away = away
 }
 
+// asked counts questions.
+func (g *grants) asked() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.asks
+}
+
 func (g *grants) Allowed(_ context.Context, who user.Info, host authz.Host, right access.Right) (bool, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.asks++
 	if g.away {
 		return false, apistatus.Unavailable("the kube-apiserver is away")
 	}

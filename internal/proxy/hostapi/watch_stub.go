@@ -1,5 +1,0 @@
-package hostapi
-
-import "net/http"
-
-func (rq *request) watch(http.ResponseWriter, *http.Request) error { return nil }
