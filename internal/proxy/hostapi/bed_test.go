@@ -178,6 +178,9 @@ func (hider) AppendMasked(dst []byte, _ engine.Kind, item []byte) ([]byte, error
 		fields["Command"] = "(masked)"
 	}
 	labels, _ := fields["Labels"].(map[string]any)
+	if spec, has := fields["Spec"].(map[string]any); has {
+		labels, _ = spec["Labels"].(map[string]any)
+	}
 	for key := range labels {
 		if !strings.HasPrefix(key, "com.docker.compose.project") {
 			labels[key] = "(masked)"

@@ -19,7 +19,6 @@ package hostapi
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"time"
 
 	"github.com/dockercontrol/dockercontrol/internal/engine"
@@ -41,33 +40,11 @@ type encoder struct {
 	kind   kindInfo
 	masker Masker
 	labels selector.Selector
-	masked []byte
-}
 
-var errNoMasker = errors.New("there is nothing to mask with")
-
-// visible returns what the caller may see of an object, until the next call, and whether
-// the selector matches that: what is masked must not be found out by selecting.
-func (e *encoder) visible(from origin, o *engine.Object) (docker []byte, matches bool, err error) {
-	if !from.masked {
-		return o.Raw, e.labels.Matches(o.Labels), nil
-	}
-	if e.masker == nil {
-		return nil, false, errNoMasker
-	}
-	masked, err := e.masker.AppendMasked(e.masked[:0], e.kind.kind, o.Raw)
-	if err != nil {
-		return nil, false, err
-	}
-	e.masked = masked
-	if len(e.labels) == 0 {
-		return masked, true, nil
-	}
-	seen, err := engine.ParseObject(e.kind.kind, masked)
-	if err != nil {
-		return nil, false, err
-	}
-	return masked, e.labels.Matches(seen.Labels), nil
+	masked, part []byte
+	// seen are the labels last masked, seenOf what they were masked from.
+	seen   map[string]string
+	seenOf []byte
 }
 
 // displayName is an object's name; its id where it has none.

@@ -56,8 +56,9 @@ type Inventory interface {
 
 // Masker hides what a caller without Inspect (get) may not see.
 type Masker interface {
-	// AppendMasked appends one item of an engine's list of kind to dst, masked. After an
-	// error nothing of the item is served.
+	// AppendMasked appends one item of an engine's list of kind to dst, masked. It judges a
+	// value by where in the item it stands and by nothing else, so that a part of an item is
+	// masked as in the whole. After an error nothing of the item is served.
 	AppendMasked(dst []byte, kind engine.Kind, item []byte) ([]byte, error)
 }
 

@@ -118,7 +118,10 @@ func (wt *watch) run(first fleet) {
 	wt.out.begin()
 	wt.awaitListed(wt.apply(first))
 	wt.running.Go(wt.follow)
-	err := wt.loop()
+	err := errDone
+	if wt.at.Host == "" || wt.following() {
+		err = wt.loop()
+	}
 	switch {
 	case errors.Is(err, errDone):
 	case errors.Is(err, authz.ErrRevoked):
@@ -216,7 +219,7 @@ func (wt *watch) follow() {
 			verified = time.Now()
 		}
 		// What was allowed lasts a little longer than who can be asked.
-		if result.err == nil || time.Since(verified) >= reviewOutage || errors.Is(result.err, errDone) {
+		if result.err == nil || time.Since(verified) >= reviewOutage {
 			select {
 			case <-wt.ctx.Done():
 				return
@@ -234,8 +237,8 @@ func (wt *watch) follow() {
 	}
 }
 
-// look asks for the fleet as it is now. Of one host only the host itself is looked at: the
-// guard ends the stream with the right.
+// look asks for the fleet as it is now. A watch of one host has no other: the guard ends it
+// with the right, and the feed's end with the host.
 func (wt *watch) look() fleetResult {
 	if wt.at.Host == "" {
 		f, err := wt.request.fleet(wt.ctx)
@@ -244,14 +247,5 @@ func (wt *watch) look() fleetResult {
 		}
 		return fleetResult{f, err}
 	}
-	return fleetResult{err: wt.gone()}
-}
-
-// gone is errDone where the one host of a watch has nothing to watch any more.
-func (wt *watch) gone() error {
-	_, err := wt.h.options.Inventory.List(wt.at.Key(), wt.kind.kind)
-	if isGone(err) {
-		return errDone
-	}
-	return nil
+	return fleetResult{}
 }

@@ -18,7 +18,6 @@ package hostapi
 
 import (
 	"context"
-	"errors"
 	"hash/maphash"
 
 	"github.com/dockercontrol/dockercontrol/internal/engine"
@@ -41,8 +40,8 @@ type feed struct {
 	known map[string]known
 	// round tells what the snapshot under way has said from what the one before had.
 	round uint32
-	// broken counts items that could not be masked.
-	broken int
+	// broken are the ids of items that could not be masked.
+	broken map[string]struct{}
 }
 
 // known is an item that the client has.
@@ -62,10 +61,14 @@ type feedEvent struct {
 	ended bool
 }
 
-// isGone says that an inventory is not there, and not only that it is not current.
-func isGone(err error) bool {
-	class := engine.ClassOf(err)
-	return class == engine.ClassNotFound || class == engine.ClassConflict
+// following says whether anything is followed.
+func (wt *watch) following() bool {
+	for _, fd := range wt.feeds {
+		if fd.run != nil {
+			return true
+		}
+	}
+	return false
 }
 
 // apply takes over a fleet: hosts that came are followed, those that went are taken back.
@@ -78,7 +81,7 @@ func (wt *watch) apply(f fleet) []*feed {
 		current[src.key] = true
 		fd := wt.feeds[src.key]
 		if fd == nil {
-			fd = &feed{origin: origin{source: src}, known: map[string]known{}}
+			fd = &feed{origin: origin{source: src}, known: map[string]known{}, broken: map[string]struct{}{}}
 			wt.feeds[src.key] = fd
 			added = append(added, fd)
 		} else if fd.source != src { // through another host, or more or less is masked
@@ -147,7 +150,8 @@ func (wt *watch) drop(fd *feed) {
 // snapshot prepares for all items of a source anew: those it does not have are gone.
 func (wt *watch) snapshot(fd *feed) {
 	fd.round++
-	fd.broken, fd.listed = 0, false
+	fd.listed = false
+	clear(fd.broken)
 	listing, _ := wt.h.options.Inventory.List(fd.host, wt.kind.kind)
 	fd.observedAt = observed(listing.ObservedAt)
 	if wt.kind.swarm {
@@ -185,6 +189,7 @@ func (wt *watch) take(e feedEvent) error {
 		fd.awaited, fd.listed, fd.observedAt = false, true, ""
 		wt.sync(false)
 	case e.event.Type == hostcache.Deleted:
+		delete(fd.broken, e.event.Object.ID)
 		if item, has := fd.known[e.event.Object.ID]; has {
 			wt.deleted(fd, e.event.Object.ID, item.name)
 		}
@@ -212,8 +217,9 @@ func (wt *watch) ended(fd *feed) error {
 // changed tells of an object that is there, by what the client knows and may see of it.
 func (wt *watch) changed(fd *feed, o *engine.Object) {
 	docker, matches, err := wt.enc.visible(fd.origin, o)
+	delete(fd.broken, o.ID)
 	if err != nil {
-		fd.broken++
+		fd.broken[o.ID] = struct{}{}
 	}
 	item, has := fd.known[o.ID]
 	if err != nil || !matches {
@@ -244,16 +250,11 @@ func (wt *watch) deleted(fd *feed, id, name string) {
 
 // takeFleet takes over what follow found.
 func (wt *watch) takeFleet(f fleetResult) error {
-	switch {
-	case wt.at.Host == "" && f.err == nil:
+	if f.err != nil {
+		return f.err
+	}
+	if wt.at.Host == "" {
 		wt.apply(f.fleet)
-	case errors.Is(f.err, errDone):
-		for _, fd := range wt.feeds {
-			wt.drop(fd)
-		}
-		return f.err
-	case f.err != nil:
-		return f.err
 	}
 	wt.sync(false)
 	if wt.synced && !sameFailures(wt.failed, wt.failures()) {
@@ -270,8 +271,8 @@ func (wt *watch) failures() []failedHost {
 		if !known {
 			continue
 		}
-		if fd.broken > 0 {
-			failed = append(failed, maskingFailure(fd.host, fd.broken))
+		if n := len(fd.broken); n > 0 {
+			failed = append(failed, maskingFailure(fd.host, n))
 		}
 		if !wt.kind.swarm && state.Connected() && fd.listed {
 			continue

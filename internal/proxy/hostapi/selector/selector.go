@@ -93,6 +93,17 @@ func (s Selector) Matches(labels map[string]string) bool {
 	return true
 }
 
+// Keys returns the keys that are asked for, each once.
+func (s Selector) Keys() []string {
+	keys := make([]string, 0, len(s))
+	for i := range s {
+		if !slices.Contains(keys, s[i].key) {
+			keys = append(keys, s[i].key)
+		}
+	}
+	return keys
+}
+
 // matches takes a label that is not there for one that differs, as Kubernetes does.
 func (r *requirement) matches(labels map[string]string) bool {
 	value, has := labels[r.key]
