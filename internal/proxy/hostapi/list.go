@@ -142,7 +142,7 @@ func (l *lister) source(src source, from string) (full bool, err error) {
 			return false, err
 		}
 	}
-	if listErr != nil && engine.ClassOf(listErr) != engine.ClassConflict {
+	if listErr != nil && !isGone(listErr) {
 		state, _ := l.h.options.Inventory.State(src.host)
 		failure := failureOf(src.host, state, listErr)
 		if len(items) > 0 {
@@ -154,6 +154,13 @@ func (l *lister) source(src source, from string) (full bool, err error) {
 		l.failed = append(l.failed, maskingFailure(src.host, left))
 	}
 	return full, nil
+}
+
+// isGone says that an inventory is not there, and not that it is not current: its host was
+// deleted or left its swarm a moment ago.
+func isGone(err error) bool {
+	class := engine.ClassOf(err)
+	return class == engine.ClassNotFound || class == engine.ClassConflict
 }
 
 // after returns the items behind an id; they are sorted.

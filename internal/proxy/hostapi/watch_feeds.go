@@ -277,7 +277,11 @@ func (wt *watch) failures() []failedHost {
 		if !wt.kind.swarm && state.Connected() && fd.listed {
 			continue
 		}
-		if listing, err := wt.h.options.Inventory.List(fd.host, wt.kind.kind); err != nil {
+		listing, err := wt.h.options.Inventory.List(fd.host, wt.kind.kind)
+		if wt.kind.swarm && listing.ServedBy.Name != "" {
+			fd.servedBy = listing.ServedBy.Name
+		}
+		if err != nil && !isGone(err) {
 			f := failureOf(fd.host, state, err)
 			f.ObservedAt = observed(listing.ObservedAt)
 			failed = append(failed, f)
