@@ -33,6 +33,8 @@ const (
 	chunk = 128 << 10
 	// writeTimeout is how long a client may not take a chunk, or a watch's lines.
 	writeTimeout = 10 * time.Second
+	// readTimeout is longer than a watch is silent, twice.
+	readTimeout = 2 * pingInterval
 )
 
 var (
@@ -43,13 +45,12 @@ var (
 
 // answer sends a long body piece by piece. It holds one chunk, whatever the body's length.
 type answer struct {
-	w        http.ResponseWriter
-	control  *http.ResponseController
-	mayZip   bool
-	zip      *gzip.Writer
-	buf      *[]byte
-	began    bool
-	lastFail error
+	w       http.ResponseWriter
+	control *http.ResponseController
+	mayZip  bool
+	zip     *gzip.Writer
+	buf     *[]byte
+	began   bool
 }
 
 // newAnswer begins an answer; close must be called. It compresses where the client takes
@@ -123,9 +124,18 @@ func (a *answer) close() {
 type deadlined struct{ a *answer }
 
 func (d deadlined) Write(p []byte) (int, error) {
-	// Writers without deadlines are those of tests.
-	_ = d.a.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	moveDeadlines(d.a.control)
 	return d.a.w.Write(p)
+}
+
+// moveDeadlines lets an answer go on as long as it is taken. The deadline for reading is
+// moved too, for at its end the server takes the client for gone; it is not lifted, or
+// who sends a body and does not end it would keep the connection for good.
+func moveDeadlines(control *http.ResponseController) {
+	now := time.Now()
+	// Writers without deadlines are those of tests.
+	_ = control.SetWriteDeadline(now.Add(writeTimeout))
+	_ = control.SetReadDeadline(now.Add(readTimeout))
 }
 
 // takesGzip reads Accept-Encoding.

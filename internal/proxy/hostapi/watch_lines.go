@@ -45,7 +45,7 @@ func newLines(w http.ResponseWriter) *lines {
 	return &lines{w: w, control: http.NewResponseController(w)}
 }
 
-// begin sends the headers and lifts the server's deadlines; each write sets its own.
+// begin sends the headers.
 func (l *lines) begin() {
 	h := l.w.Header()
 	h.Set("Content-Type", "application/json")
@@ -53,9 +53,7 @@ func (l *lines) begin() {
 	h.Set("Content-Security-Policy", "sandbox")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Accel-Buffering", "no") // nginx would hold lines back
-	// Writers without deadlines are those of tests.
-	_ = l.control.SetReadDeadline(time.Time{})
-	_ = l.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	moveDeadlines(l.control)
 	l.w.WriteHeader(http.StatusOK)
 	_ = l.control.Flush()
 }
@@ -68,7 +66,7 @@ func (l *lines) flush() error {
 	if len(l.buf) == 0 {
 		return nil
 	}
-	_ = l.control.SetWriteDeadline(time.Now().Add(writeTimeout))
+	moveDeadlines(l.control)
 	_, err := l.w.Write(l.buf)
 	l.buf = l.buf[:0]
 	if cap(l.buf) > 8*maxLines { // after a burst
