@@ -36,6 +36,9 @@ limitations under the License.
 // and goes between two pages may be missed. A token is good for the same path and the
 // same selectors.
 //
+// Who asks for a Table gets one (kubectl get), of lists only; kubectl takes a watch as it
+// is.
+//
 // # Hosts that are lost
 //
 // The last inventory of a host that is not connected is old. A merged list has it, as a

@@ -40,6 +40,8 @@ type encoder struct {
 	kind   kindInfo
 	masker Masker
 	labels selector.Selector
+	// columns are set where a Table is asked for.
+	columns []column
 
 	masked, part []byte
 	// seen are the labels last masked, seenOf what they were masked from.
@@ -60,7 +62,7 @@ func (e *encoder) appendItem(dst []byte, from origin, at string, o *engine.Objec
 	dst = append(dst, `{"kind":"`...)
 	dst = append(dst, e.kind.name...)
 	dst = append(dst, '"')
-	return e.appendRest(dst, from, at, o, docker)
+	return appendRest(dst, from, at, o, docker)
 }
 
 // appendObject appends an item that stands alone: it says its apiVersion too.
@@ -68,10 +70,10 @@ func (e *encoder) appendObject(dst []byte, from origin, at string, o *engine.Obj
 	dst = append(dst, `{"kind":"`...)
 	dst = append(dst, e.kind.name...)
 	dst = append(dst, `","apiVersion":"`+apiVersion+`"`...)
-	return e.appendRest(dst, from, at, o, docker)
+	return appendRest(dst, from, at, o, docker)
 }
 
-func (e *encoder) appendRest(dst []byte, from origin, at string, o *engine.Object, docker []byte) []byte {
+func appendMetadata(dst []byte, from origin, o *engine.Object) []byte {
 	dst = append(dst, `,"metadata":{"name":`...)
 	dst = appendString(dst, displayName(o))
 	dst = append(dst, `,"namespace":`...)
@@ -83,7 +85,12 @@ func (e *encoder) appendRest(dst []byte, from origin, at string, o *engine.Objec
 		dst = o.Created.UTC().AppendFormat(dst, time.RFC3339)
 		dst = append(dst, '"')
 	}
-	dst = append(dst, `},"host":`...)
+	return append(dst, '}')
+}
+
+func appendRest(dst []byte, from origin, at string, o *engine.Object, docker []byte) []byte {
+	dst = appendMetadata(dst, from, o)
+	dst = append(dst, `,"host":`...)
 	dst = appendString(dst, from.host.Name)
 	if from.servedBy != "" {
 		dst = append(dst, `,"servedBy":`...)

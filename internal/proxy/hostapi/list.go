@@ -45,6 +45,10 @@ func (rq *request) list(w http.ResponseWriter, r *http.Request) error {
 		enc: encoder{kind: rq.kind, masker: rq.h.options.Masker, labels: rq.query.labels},
 	}
 	defer l.out.close()
+	if wantsTable(r.Header.Get("Accept")) {
+		l.enc.columns = columns(rq.kind.kind)
+	}
+	w.Header().Add("Vary", "Accept")
 	if err := l.run(); err != nil {
 		// The client left, or takes nothing: what it has must not look complete.
 		panic(http.ErrAbortHandler)
@@ -83,7 +87,14 @@ type lister struct {
 }
 
 func (l *lister) run() error {
-	l.puts(`{"kind":"` + l.kind.name + `List","apiVersion":"` + apiVersion + `","items":[`)
+	head := `{"kind":"` + l.kind.name + `List","apiVersion":"` + apiVersion + `","items":[`
+	if l.enc.columns != nil {
+		var err error
+		if head, err = l.enc.tableHead(); err != nil {
+			return err
+		}
+	}
+	l.puts(head)
 	// A page goes on after the last item of the one before; no snapshot is kept.
 	begin := l.query.after
 	first, found := slices.BinarySearchFunc(l.fleet.sources, begin.sourceKey, func(s source, k sourceKey) int { return s.key.compare(k) })
@@ -179,7 +190,11 @@ func (l *lister) item(from origin, at string, o *engine.Object, docker []byte) e
 	if l.written > 0 {
 		l.puts(",\n")
 	}
-	*l.out.buf = l.enc.appendItem(*l.out.buf, from, at, o, docker)
+	if l.enc.columns != nil {
+		*l.out.buf = l.enc.appendRow(*l.out.buf, from, o, docker)
+	} else {
+		*l.out.buf = l.enc.appendItem(*l.out.buf, from, at, o, docker)
+	}
 	l.written++
 	l.last = position{sourceKey: from.key, ID: o.ID}
 	return l.out.flush()

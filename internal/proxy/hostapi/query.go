@@ -48,7 +48,7 @@ type query struct {
 }
 
 // tolerated are parameters that Kubernetes clients send and that change nothing here.
-var tolerated = []string{"pretty", "resourceVersionMatch", "allowWatchBookmarks", "sendInitialEvents", "timeoutSeconds"}
+var tolerated = []string{"pretty", "resourceVersionMatch", "allowWatchBookmarks", "sendInitialEvents", "timeoutSeconds", "includeObject"}
 
 // parseQuery refuses what it does not know by name: a selector with a typo would be a list
 // of everything.
