@@ -27,9 +27,10 @@ import (
 )
 
 const (
-	// DefaultLimit and MaxLimit are how many records a page has.
+	// DefaultLimit is how many records a page has where the caller does not say.
 	DefaultLimit = 100
-	MaxLimit     = 1000
+	// MaxLimit is how many it has at most.
+	MaxLimit = 1000
 	// queryBytes and queryTime bound what one page costs: half a file of the default
 	// size, from the page cache some tenths of a second.
 	queryBytes = 64 << 20

@@ -89,21 +89,6 @@ func (c *dockerCLI) command(t *testing.T, name string, args ...string) *exec.Cmd
 	return cmd
 }
 
-// run runs "docker ARGS" to its end.
-func (c *dockerCLI) run(t *testing.T, args ...string) result {
-	t.Helper()
-	return c.input(t, nil, args...)
-}
-
-func (c *dockerCLI) input(t *testing.T, stdin []byte, args ...string) result {
-	t.Helper()
-	cmd := c.command(t, "docker", args...)
-	if stdin != nil {
-		cmd.Stdin = bytes.NewReader(stdin)
-	}
-	return runCommand(t, cmd)
-}
-
 func runCommand(t *testing.T, cmd *exec.Cmd) result {
 	t.Helper()
 	var out, errs bytes.Buffer
@@ -114,16 +99,6 @@ func runCommand(t *testing.T, cmd *exec.Cmd) result {
 		t.Fatalf("%v: %v", cmd.Args, err)
 	}
 	return result{Stdout: out.String(), Stderr: errs.String(), Code: cmd.ProcessState.ExitCode()}
-}
-
-// must runs a command that has to succeed, and returns its output.
-func (c *dockerCLI) must(t *testing.T, args ...string) string {
-	t.Helper()
-	got := c.run(t, args...)
-	if got.Code != 0 {
-		t.Fatalf("docker %v: exit code %d\n%s%s", args, got.Code, got.Stdout, got.Stderr)
-	}
-	return got.Stdout
 }
 
 func (r result) String() string {

@@ -78,11 +78,11 @@ func List(ctx context.Context, c client.Reader, namespace string, keys [][]byte)
 		head, err := audit.ParseSignedHead(lease.Annotations[Annotation])
 		switch {
 		case err != nil:
-			problems = append(problems, fmt.Errorf("Lease %s: %w", lease.Name, err))
+			problems = append(problems, fmt.Errorf("the Lease %s: %w", lease.Name, err))
 		case !head.SignedBy(keys):
-			problems = append(problems, fmt.Errorf("Lease %s: the head of chain %s is not signed with any of the keys: edited, or of another key", lease.Name, head.Chain))
+			problems = append(problems, fmt.Errorf("the Lease %s: the head of chain %s is not signed with any of the keys: edited, or of another key", lease.Name, head.Chain))
 		case lease.Name != leaseName(head.Chain):
-			problems = append(problems, fmt.Errorf("Lease %s: it holds the head of another chain, %s", lease.Name, head.Chain))
+			problems = append(problems, fmt.Errorf("the Lease %s: it holds the head of another chain, %s", lease.Name, head.Chain))
 		default:
 			heads = append(heads, head)
 		}

@@ -36,7 +36,7 @@ const RetryAfter = 2 * time.Second
 // New makes a failure of any code and reason.
 func New(code int, reason metav1.StatusReason, format string, args ...any) *apierrors.StatusError {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
-		Status: metav1.StatusFailure, Code: int32(code), Reason: reason, Message: fmt.Sprintf(format, args...), //nolint:gosec // HTTP codes have three digits
+		Status: metav1.StatusFailure, Code: int32(code), Reason: reason, Message: fmt.Sprintf(format, args...),
 	}}
 }
 
@@ -81,7 +81,7 @@ func TooManyRequests(after time.Duration, format string, args ...any) *apierrors
 }
 
 func retry(err *apierrors.StatusError, after time.Duration) *apierrors.StatusError {
-	err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: max(1, int32(after/time.Second))} //nolint:gosec // waits are minutes at most
+	err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: max(1, int32(after/time.Second))}
 	return err
 }
 

@@ -172,13 +172,13 @@ func TestMasking(t *testing.T) {
 	if _, body := b.do("ada", "GET", "/containers/whole/json", ""); body != `{"a":"secret"}` {
 		t.Errorf("with the right to inspect: %s", body)
 	}
-	if resp, body := b.do("viewer", "GET", "/containers/whole/json", "", "Accept-Encoding", "gzip"); body != `{"a":"masked"}` || resp.StatusCode != 200 {
+	if resp, body := b.do("viewer", "GET", "/containers/whole/json", "", "Accept-Encoding", "gzip"); body != `{"a":"masked"}` || resp.StatusCode != http.StatusOK {
 		t.Errorf("without: %d %s", resp.StatusCode, body)
 	}
 	if resp, body := b.do("viewer", "GET", "/containers/early/json", ""); resp.StatusCode != http.StatusBadGateway {
 		t.Errorf("an answer that cannot be masked: %d %s", resp.StatusCode, body)
 	}
-	if resp, body := b.do("viewer", "GET", "/containers/gone/json", ""); resp.StatusCode != 404 || !strings.Contains(body, "No such container") {
+	if resp, body := b.do("viewer", "GET", "/containers/gone/json", ""); resp.StatusCode != http.StatusNotFound || !strings.Contains(body, "No such container") {
 		t.Errorf("an error: %d %s", resp.StatusCode, body)
 	}
 }
@@ -211,7 +211,7 @@ func TestExecIDs(t *testing.T) {
 	})
 	b.engine.HandleFunc("GET /exec/{id}/json", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.PathValue("id")) })
 	b.authz.deny("operator", access.PrivilegedExec)
-	if resp, body := b.do("operator", "POST", "/containers/a/exec", `{"Cmd":["sh"],"privileged":true}`); resp.StatusCode != 403 || !strings.Contains(body, "Admin") {
+	if resp, body := b.do("operator", "POST", "/containers/a/exec", `{"Cmd":["sh"],"privileged":true}`); resp.StatusCode != http.StatusForbidden || !strings.Contains(body, "Admin") {
 		t.Errorf("a privileged exec: %d %s", resp.StatusCode, body)
 	}
 	resp, body := b.do("operator", "POST", "/containers/a/exec", `{"Cmd":["sh"]}`)
@@ -228,7 +228,7 @@ func TestExecIDs(t *testing.T) {
 		}
 	}
 	b.hosts.state.UID = "uid-2"
-	if resp, _ := b.do("operator", "GET", "/exec/"+created.ID+"/json", ""); resp.StatusCode != 404 {
+	if resp, _ := b.do("operator", "GET", "/exec/"+created.ID+"/json", ""); resp.StatusCode != http.StatusNotFound {
 		t.Errorf("on another host of that name: %d", resp.StatusCode)
 	}
 }

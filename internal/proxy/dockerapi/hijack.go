@@ -196,8 +196,8 @@ type tunnelled struct {
 
 // run copies both ways until the engine has ended. The error says what broke.
 func (t *tunnelled) run() error {
-	clientEnd := make(chan error, 1)
-	go func() { clientEnd <- t.fromClient() }()
+	clientEnd := make(chan struct{})
+	go func() { defer close(clientEnd); t.fromClient() }()
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	var err error
@@ -215,20 +215,19 @@ func (t *tunnelled) run() error {
 
 // fromClient carries the client's side to its end, and goes on reading when the engine
 // takes no more.
-func (t *tunnelled) fromClient() error {
+func (t *tunnelled) fromClient() {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	n, err := io.CopyBuffer(onlyWriter{t.up}, onlyReader{t.in}, *buffer)
 	t.received = n
 	if err == nil {
 		closeWrite(t.up)
-		return nil
+		return
 	}
 	if _, readErr := io.CopyBuffer(onlyWriter{io.Discard}, onlyReader{t.in}, *buffer); readErr != nil {
 		// The client vanished without a word: its session must not go on.
 		_ = t.up.Close()
 	}
-	return err
 }
 
 // reset ends both connections at once; the client's without a TLS close_notify.
