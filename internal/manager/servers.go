@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -33,6 +34,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 
 	"github.com/dockercontrol/dockercontrol/internal/audit"
+	"github.com/dockercontrol/dockercontrol/internal/engine/moby"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 	"github.com/dockercontrol/dockercontrol/internal/keyring"
 	"github.com/dockercontrol/dockercontrol/internal/proxy"
@@ -71,10 +73,21 @@ func (s servers) addProxy(ctx context.Context, mgr ctrl.Manager, o Options) erro
 	if err != nil {
 		return err
 	}
+	policy, err := o.endpointPolicy()
+	if err != nil {
+		return err
+	}
+	replica, err := os.Hostname() // in a cluster, the pod's name
+	if err != nil {
+		return fmt.Errorf("naming this replica: %w", err)
+	}
 	server, err := proxy.NewServer(proxy.Options{
 		Address: o.ProxyAddress, CertFile: o.ProxyCertFile, KeyFile: o.ProxyKeyFile,
 		RESTConfig: mgr.GetConfig(), Console: web.Files(), Version: version.Info{GitVersion: Version},
-		Engines:        &proxy.Engines{Hosts: s.hosts, Audit: s.audit, Keys: s.keys},
+		Engines: &proxy.Engines{
+			Hosts: s.hosts, Audit: s.audit, AuditFile: o.AuditFile, Keys: s.keys, Replica: replica,
+			Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Scheme: mgr.GetScheme(), Connector: moby.Connector{}, Policy: policy,
+		},
 		TrustedProxies: trusted, SessionIdle: o.SessionIdle, SessionMax: o.SessionMax, Limits: o.ProxyLimits,
 		Unauthenticated: func(ctx context.Context, source, requestID string) {
 			_ = s.unauthenticated.Record(ctx, audit.Record{ // it only counts

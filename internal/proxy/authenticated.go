@@ -56,9 +56,24 @@ func (s *Server) authenticated(next http.Handler) http.Handler {
 			r.Header.Del(name)
 		}
 		who.Source, who.RequestID = source, requestID(r.Context())
+		who.Check = refusing(who.Check)
 		ctx := caller.With(r.Context(), who)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, sessionKey{}, sess)))
 	})
+}
+
+// refusing spells the refusal of a check as package caller does.
+func refusing(check func(context.Context) error) func(context.Context) error {
+	if check == nil {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		err := check(ctx)
+		if errors.Is(err, ErrUnauthenticated) {
+			return fmt.Errorf("%w: %w", caller.ErrRefused, err)
+		}
+		return err
+	}
 }
 
 // whoAsks is by what the request carries, and else by the browser's session, if that

@@ -17,104 +17,183 @@ limitations under the License.
 package proxy
 
 import (
-	"io"
+	"context"
 	"net/http"
+	"slices"
+	"strings"
 
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
+	runtimeclient "sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dockercontrol/dockercontrol/internal/audit"
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+	"github.com/dockercontrol/dockercontrol/internal/hostcache"
+	"github.com/dockercontrol/dockercontrol/internal/hostspec"
 	"github.com/dockercontrol/dockercontrol/internal/keyring"
-	"github.com/dockercontrol/dockercontrol/internal/mask"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/actions"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/authz"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/discovery"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/dockerapi"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/hostapi"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/jobs"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/limit"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/relay"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/route"
-	"github.com/dockercontrol/dockercontrol/internal/proxy/target"
 )
 
-// Engines is what the proxy needs to serve engines. All of it is required.
+// Engines is what the proxy needs to serve engines. All of it is required but
+// AuditFile.
 type Engines struct {
-	Hosts target.Hosts
+	Hosts *hostcache.Cache
 	Audit audit.Recorder
-	Keys  *keyring.Keyring
+	// AuditFile is this replica's audit trail, to be searched; empty is none.
+	AuditFile string
+	Keys      *keyring.Keyring
+	// Replica names this process among its like.
+	Replica string
+	// Cached reads DockerHosts from a cache, Live everything else, Secrets too.
+	Cached, Live runtimeclient.Reader
+	Scheme       *runtime.Scheme
+	// Connector and Policy are for the test of a host that is not saved.
+	Connector engine.Connector
+	Policy    hostspec.EndpointPolicy
 }
 
-// engines serves the paths of package route to callers who are known.
+// engines serves the paths below /apis, /api, /openapi and /audit to callers who are
+// known.
 type engines struct {
 	authz   *authz.Authorizer
 	tunnels *dockerapi.Tunnels
-	passed  http.Handler
+	jobs    *jobs.Registry
+	streams *limit.Counter
+	// stopping is closed when the server begins to end.
+	stopping chan struct{}
+
+	passed    http.Handler
+	lists     *hostapi.Handler
+	actions   *actions.Actions
+	relay     *relay.Relay
+	documents *discovery.Handler
+	audit     *auditTrail
 }
 
-func newEngines(o Options, connections *limit.Counter) (*engines, error) {
+func newEngines(o Options, streams, connections *limit.Counter) (*engines, error) {
 	authorizer, err := authz.New(rest.CopyConfig(o.RESTConfig), o.Log.WithName("authz"))
 	if err != nil {
 		return nil, err
 	}
-	e := &engines{authz: authorizer, tunnels: dockerapi.NewTunnels()}
+	e := &engines{authz: authorizer, tunnels: dockerapi.NewTunnels(), streams: streams, stopping: make(chan struct{})}
 	e.passed = &dockerapi.Handler{
 		Hosts: o.Engines.Hosts, Authz: authorizer, Audit: o.Engines.Audit, Mask: masker{},
 		Keys: execKeys{o.Engines.Keys}, Limit: connections, Tunnels: e.tunnels, Log: o.Log.WithName("dockerapi"),
 	}
-	return e, nil
+	e.lists, err = hostapi.New(hostapi.Options{
+		Authorizer: authorizer, Inventory: o.Engines.Hosts, Hosts: o.Engines.Cached, Masker: masker{},
+		Key: o.Engines.Keys.Current(keyring.ContinueTokens).Bytes, Stopping: e.stopping, Log: o.Log.WithName("lists"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := e.addActions(o); err != nil {
+		return nil, err
+	}
+	if e.documents, err = discovery.New(); err != nil {
+		return nil, err
+	}
+	e.relay, err = relay.New(relay.Options{RESTConfig: o.RESTConfig, Audit: o.Engines.Audit, Guard: e.guard, Log: o.Log.WithName("relay")})
+	return e, err
 }
 
-// ServeHTTP finds the handler of a path below route.Prefix.
+func (e *engines) addActions(o Options) (err error) {
+	e.jobs, err = jobs.New(jobs.Options{Replica: o.Engines.Replica, Log: o.Log.WithName("jobs")})
+	if err != nil {
+		return err
+	}
+	config := rest.CopyConfig(o.RESTConfig)
+	config.QPS = -1 // priority and fairness of the kube-apiserver bounds the rate
+	clientset, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return err
+	}
+	e.actions, err = actions.New(actions.Options{
+		Authorizer: e.authz, Guard: e.authz, Hosts: o.Engines.Hosts, Recorder: o.Engines.Audit, Jobs: e.jobs, Masker: masker{},
+		Reviewer: actions.KubeReviewer{Client: clientset}, Secrets: actions.SecretsOf(o.Engines.Live),
+		Connector: o.Engines.Connector, Policy: o.Engines.Policy, DryRunner: actions.NewKubeDryRunner(o.RESTConfig, o.Engines.Scheme),
+		Log: o.Log.WithName("actions"),
+	})
+	e.audit = &auditTrail{file: o.Engines.AuditFile, authz: e.authz, recorder: o.Engines.Audit, log: o.Log.WithName("audit")}
+	return err
+}
+
+// guard watches over a caller's proof, and ends with the server.
+func (e *engines) guard(ctx context.Context, c *caller.Caller) (guarded context.Context, stop func()) {
+	ctx, unguard := e.authz.Guard(ctx, c)
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		select {
+		case <-e.stopping:
+			cancel()
+		case <-done:
+		}
+	}()
+	return ctx, func() {
+		close(done)
+		cancel()
+		unguard()
+	}
+}
+
+// ServeHTTP finds the handler of a path.
 func (e *engines) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	parsed, ok, err := route.Parse(r.URL.EscapedPath())
+	escaped := r.URL.EscapedPath()
+	parsed, ok, err := route.Parse(escaped)
 	switch {
 	case err != nil:
 		apistatus.Write(w, apistatus.BadRequest("%s", err.Error()))
-	case !ok:
-		apistatus.Write(w, apistatus.NoRoute(r.URL.Path))
-	case parsed.Segment == route.Proxy:
+	case ok && parsed.Segment == route.Proxy && parsed.Host != "":
 		e.passed.ServeHTTP(w, r.WithContext(route.With(r.Context(), parsed)))
+	case ok:
+		e.typed(w, r.WithContext(route.With(r.Context(), parsed)), parsed)
+	case slices.Contains(e.documents.Paths(), escaped):
+		e.documents.ServeHTTP(w, r)
+	case escaped == auditPath:
+		limit.Body(limit.MaxBody, e.audit).ServeHTTP(w, r)
 	default:
-		limit.Body(limit.MaxBody, http.HandlerFunc(e.typed)).ServeHTTP(w, r.WithContext(route.With(r.Context(), parsed)))
+		e.relay.ServeHTTP(w, r)
 	}
 }
 
 // typed serves lists and actions.
-func (e *engines) typed(w http.ResponseWriter, r *http.Request) {
-	apistatus.Write(w, apistatus.NoRoute(r.URL.Path))
-}
-
-// masker finds an operation's policy for the pass-through.
-type masker struct{}
-
-// Copy implements dockerapi.Masker.
-func (masker) Copy(operation string, dst io.Writer, src io.Reader) error {
-	policy, ok := mask.For(operation)
-	if !ok {
-		return apistatus.New(http.StatusForbidden, "Forbidden", "nothing says what of this answer may be seen without the right to inspect")
+func (e *engines) typed(w http.ResponseWriter, r *http.Request, at route.Route) {
+	var next http.Handler
+	switch {
+	case e.actions.Serves(r):
+		next = e.actions
+	case hostapi.Serves(at):
+		next = e.lists
+	default:
+		apistatus.Write(w, apistatus.NoRoute(r.URL.Path))
+		return
 	}
-	return policy.Copy(dst, src)
-}
-
-// execKeys are the keys of exec ids, the one that signs first.
-type execKeys struct{ keys *keyring.Keyring }
-
-// All implements dockerapi.Keys.
-func (k execKeys) All() [][]byte {
-	all := [][]byte{k.keys.Current(keyring.ExecIDs).Bytes}
-	for _, key := range k.keys.All(keyring.ExecIDs) {
-		all = append(all, key.Bytes)
+	if isWatch(r) {
+		user := caller.From(r.Context()).User.GetName()
+		release, ok := e.streams.Acquire(user)
+		if !ok {
+			apistatus.Write(w, apistatus.TooManyRequests(apistatus.RetryAfter, "user %q has %d streams open, which is the most (--user-streams); end one", user, e.streams.Most()))
+			return
+		}
+		defer release()
 	}
-	return all
+	limit.Body(limit.MaxBody, next).ServeHTTP(w, r)
 }
 
-// sessionKeys are the keys of browsers' sessions.
-type sessionKeys struct{ keys *keyring.Keyring }
-
-// Current implements session.Keys.
-func (k sessionKeys) Current() (string, []byte) {
-	key := k.keys.Current(keyring.SessionCookies)
-	return key.ID, key.Bytes
-}
-
-// Key implements session.Keys.
-func (k sessionKeys) Key(id string) ([]byte, bool) {
-	key, ok := k.keys.Find(keyring.SessionCookies, id)
-	return key.Bytes, ok
+// isWatch tells requests that go on.
+func isWatch(r *http.Request) bool {
+	watch := r.URL.Query().Get("watch")
+	return watch != "" && watch != "0" && !strings.EqualFold(watch, "false")
 }

@@ -28,7 +28,6 @@ import (
 
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/limit"
-	"github.com/dockercontrol/dockercontrol/internal/proxy/route"
 )
 
 // apiPrefixes are the paths that answer with a Status and never with a page: those
@@ -41,16 +40,13 @@ func (s *Server) routes(pages http.Handler) http.Handler {
 	api := s.authenticated(limit.Body(limit.MaxBody, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		apistatus.Write(w, apistatus.NoRoute(r.URL.Path))
 	})))
-	enginePaths := api
 	if s.engines != nil {
-		enginePaths = s.authenticated(s.engines)
+		api = s.authenticated(s.engines)
 	}
 	who := s.authenticated(http.HandlerFunc(s.serveSession))
 	return secure(withRequestID(noQueryTokens(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
 		switch {
-		case strings.HasPrefix(path, route.Prefix+"/"):
-			enginePaths.ServeHTTP(w, r)
 		case slices.ContainsFunc(apiPrefixes, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") }):
 			api.ServeHTTP(w, r)
 		case path == "/login" && r.Method == http.MethodPost:

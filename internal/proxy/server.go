@@ -163,7 +163,7 @@ func NewServer(o Options) (*Server, error) {
 	}
 	o.Limits.apply(s)
 	if o.Engines != nil {
-		if s.engines, err = newEngines(o, s.connections); err != nil {
+		if s.engines, err = newEngines(o, s.streams, s.connections); err != nil {
 			return nil, err
 		}
 	}
@@ -214,6 +214,8 @@ func (s *Server) Start(ctx context.Context) error {
 	group.Go(func() error { return s.auth.Start(ctx) })
 	if s.engines != nil {
 		group.Go(func() error { return s.engines.authz.Start(ctx) })
+		group.Go(func() error { return s.engines.jobs.Start(ctx) })
+		defer s.engines.relay.Close()
 	}
 	if watch != nil {
 		group.Go(func() error { return watch(ctx) })
@@ -227,6 +229,9 @@ func (s *Server) Start(ctx context.Context) error {
 	group.Go(func() error {
 		<-ctx.Done()
 		s.draining.Store(true)
+		if s.engines != nil {
+			close(s.engines.stopping)
+		}
 		return s.shutdown(server, cut)
 	})
 	return group.Wait()

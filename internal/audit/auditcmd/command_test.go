@@ -251,7 +251,7 @@ func TestFromTheCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	out.Reset()
-	if err := in.verify([]string{e.path}, Streams{Out: &out}); !errors.Is(err, ErrProblems) || !strings.Contains(out.String(), "PROBLEM Lease dockercontrol-audit-00") {
+	if err := in.verify([]string{e.path}, Streams{Out: &out}); !errors.Is(err, ErrProblems) || !strings.Contains(out.String(), "PROBLEM the Lease dockercontrol-audit-00") {
 		t.Errorf("%v\n%s", err, out.String())
 	}
 	if err := (&inputs{}).fromClient(t.Context(), fake.NewClientBuilder().Build(), "ns"); err == nil {

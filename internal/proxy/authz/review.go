@@ -136,30 +136,44 @@ func (a *Authorizer) keep(key string, allowed bool, epoch uint64) {
 	a.kept.Add(key, decision{allowed: allowed, until: now.Add(ttl)})
 }
 
-// review asks the kube-apiserver.
+// review asks the kube-apiserver about a right on a host.
 func (a *Authorizer) review(ctx context.Context, q question) (bool, error) {
+	return a.send(ctx, q.who, authorizationv1.SubjectAccessReviewSpec{
+		ResourceAttributes: &authorizationv1.ResourceAttributes{
+			Group: access.Group, Version: "v1alpha1", Resource: access.Resource, Subresource: string(q.right.Subresource),
+			Namespace: q.host.Namespace, Name: q.host.Name, Verb: string(q.right.Verb),
+		},
+	})
+}
+
+// send asks the kube-apiserver what who may do.
+func (a *Authorizer) send(ctx context.Context, who user.Info, spec authorizationv1.SubjectAccessReviewSpec) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()
 	if err := a.reviews.Acquire(ctx, 1); err != nil {
 		return false, err
 	}
 	defer a.reviews.Release(1)
-	extra := map[string]authorizationv1.ExtraValue{}
-	for name, values := range q.who.GetExtra() {
-		extra[name] = values
+	spec.User, spec.UID, spec.Groups, spec.Extra = who.GetName(), who.GetUID(), who.GetGroups(), map[string]authorizationv1.ExtraValue{}
+	for name, values := range who.GetExtra() {
+		spec.Extra[name] = values
 	}
-	review, err := a.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{
-		Spec: authorizationv1.SubjectAccessReviewSpec{
-			User: q.who.GetName(), UID: q.who.GetUID(), Groups: q.who.GetGroups(), Extra: extra,
-			ResourceAttributes: &authorizationv1.ResourceAttributes{
-				Group: access.Group, Version: "v1alpha1", Resource: access.Resource, Subresource: string(q.right.Subresource),
-				Namespace: q.host.Namespace, Name: q.host.Name, Verb: string(q.right.Verb),
-			},
-		},
-	}, metav1.CreateOptions{})
+	review, err := a.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
 	if err != nil {
 		a.log.V(1).Info("A SubjectAccessReview failed", "error", err.Error())
 		return false, err
 	}
 	return review.Status.Allowed && !review.Status.Denied, nil
+}
+
+// AllowedPath says whether somebody may do something with a non-resource URL. It asks each
+// time: such requests are rare. The error is a 503.
+func (a *Authorizer) AllowedPath(ctx context.Context, who user.Info, path, verb string) (bool, error) {
+	allowed, err := a.send(ctx, who, authorizationv1.SubjectAccessReviewSpec{
+		NonResourceAttributes: &authorizationv1.NonResourceAttributes{Path: path, Verb: verb},
+	})
+	if err != nil {
+		return false, unavailable(err)
+	}
+	return allowed, nil
 }

@@ -259,8 +259,10 @@ func TestTunnels(t *testing.T) {
 func TestTunnelOutlastsStdin(t *testing.T) {
 	b := newBed(t)
 	const size = 1 << 20
-	b.engine.HandleFunc("POST /containers/a/attach", hijack("101 UPGRADED", func(c *net.UnixConn, _ io.Reader) {
+	b.engine.HandleFunc("POST /containers/a/attach", hijack("101 UPGRADED", func(c *net.UnixConn, in io.Reader) {
 		_, _ = io.Copy(c, io.LimitReader(zeros{}, size))
+		_ = c.CloseWrite()
+		_, _ = io.Copy(io.Discard, in) // closed with something unread, a socket is reset
 	}))
 	c, r, _ := b.raw("ada", "/containers/a/attach", "Connection", "Upgrade", "Upgrade", "tcp")
 	stop := make(chan struct{})
