@@ -22,6 +22,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
+	"time"
 
 	"github.com/dockercontrol/dockercontrol/internal/access"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
@@ -35,7 +37,10 @@ const maxExecAnswer = 64 << 10
 func (x *exchange) judgeExec(ctx context.Context) error {
 	switch {
 	case x.req.ExecID:
-		return x.openExecID()
+		if err := x.openExecID(); err != nil {
+			return err
+		}
+		return x.learnExec(ctx)
 	case x.req.ExecCreate:
 		return x.judgeExecCreate(ctx)
 	}
@@ -47,7 +52,6 @@ func (x *exchange) judgeExec(ctx context.Context) error {
 func (x *exchange) openExecID() error {
 	for _, key := range x.h.Keys.All() {
 		if id, ok := access.Open(key, x.caller.User.GetName(), string(x.state.UID), x.req.Object); ok {
-			x.signed = x.req.Object
 			x.req = x.req.WithObject(id)
 			return nil
 		}
@@ -70,6 +74,14 @@ func (x *exchange) judgeExecCreate(ctx context.Context) error {
 		return apistatus.BadRequest("%s", err.Error())
 	}
 	x.body = body
+	var described struct{ Cmd, Env []string }
+	if json.Unmarshal(body, &described) == nil { // else the engine refuses it
+		x.detail.Command = described.Cmd
+		for _, variable := range described.Env {
+			name, _, _ := strings.Cut(variable, "=")
+			x.detail.EnvNames = append(x.detail.EnvNames, name)
+		}
+	}
 	if !privileged {
 		return nil
 	}
@@ -92,4 +104,58 @@ func (x *exchange) signExec(resp *http.Response) error {
 	x.begun, x.whole = true, true
 	x.w.WriteHeader(resp.StatusCode)
 	return json.NewEncoder(x.w).Encode(map[string]string{"Id": answer.ID})
+}
+
+const startExec = "POST /exec/{name}/start"
+
+// learnExec asks what an exec that is about to be started is, for the record.
+func (x *exchange) learnExec(ctx context.Context) error {
+	if x.req.Operation != startExec {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, execPatience)
+	defer cancel()
+	is, err := x.engine.ExecInspect(ctx, x.req.Object)
+	if err != nil {
+		return apistatus.FromEngine(err)
+	}
+	x.execIn = is.ContainerID
+	if p := is.ProcessConfig; p != nil {
+		x.detail.Command = append([]string{p.Entrypoint}, p.Arguments...)
+	}
+	return nil
+}
+
+const (
+	// execPatience bounds what is asked about an exec, and how long its exit code is
+	// waited for: an engine knows it some milliseconds after the output has ended.
+	execPatience = 2 * time.Second
+	execPoll     = 20 * time.Millisecond
+)
+
+// finishExec learns the exit code of an exec whose output has ended. A client that left,
+// or a process that outlives its output, leaves it unknown.
+func (x *exchange) finishExec(ctx context.Context) {
+	if x.execIn == "" || !x.hijacked || ctx.Err() != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, execPatience)
+	defer cancel()
+	ticker := time.NewTicker(execPoll)
+	defer ticker.Stop()
+	for {
+		is, err := x.engine.ExecInspect(ctx, x.req.Object)
+		if err != nil {
+			return
+		}
+		if !is.Running {
+			x.detail.ExitCode = is.ExitCode
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }

@@ -78,12 +78,14 @@ type exchange struct {
 	rights []authz.Right
 	// masked says that the answer goes through the mask.
 	masked bool
-	// signed is the exec's id as the caller has it.
-	signed string
+	// execIn is the container of the exec that is started; "" for everything else.
+	execIn string
 	// body replaces the request's, where it was read to be judged.
 	body []byte
 	// begun is set once something of the answer was sent, whole once all of it was.
 	begun, whole bool
+	// detail is what is recorded of a session, of which forward learns more.
+	detail audit.Detail
 	// hijacked is set once the client's connection is a tunnel's.
 	hijacked bool
 }
@@ -114,7 +116,12 @@ func (x *exchange) serve() error {
 	if !recorded(x.req) {
 		return x.forward(ctx)
 	}
-	err := audit.Do(ctx, x.h.Audit, x.record(), x.forward)
+	err := audit.DoSession(ctx, x.h.Audit, x.record(), func(ctx context.Context, d *audit.Detail) error {
+		err := x.forward(ctx)
+		x.finishExec(ctx)
+		*d = x.detail
+		return err
+	})
 	if errors.Is(err, audit.ErrRefused) {
 		return apistatus.Unavailable("the audit trail cannot be written, and nothing is changed without it: see the manager's log")
 	}

@@ -158,7 +158,9 @@ func (x *exchange) tunnel(ctx context.Context, resp *http.Response, upstream net
 		t.reset()
 		return clientGone{err}
 	}
-	if err := t.run(); err != nil {
+	err = t.run()
+	x.detail.BytesOut, x.detail.BytesIn = t.sent, t.received
+	if err != nil {
 		t.reset()
 		return cause(ctx, err)
 	}

@@ -53,7 +53,8 @@ var words = map[string]string{
 	"PUT /containers/{name}/archive":   "copy-in",
 	"GET /containers/{name}/export":    "export",
 	"GET /containers/{name}/attach/ws": "attach",
-	"POST /containers/{name}/exec":     "create",
+	"POST /containers/{name}/exec":     "create-exec",
+	"POST /exec/{name}/start":          "exec",
 	"POST /images/create":              "pull",
 	"GET /images/get":                  "save",
 	"GET /images/{name}/get":           "save",
@@ -75,11 +76,16 @@ var kinds = map[string]string{
 // record is what the audit trail says of the exchange.
 func (x *exchange) record() audit.Record {
 	verb, kind := describe(x.req)
+	object := audit.Object{Kind: kind, Name: x.req.Object}
+	if x.execIn != "" {
+		object = audit.Object{Kind: "Container", ID: x.execIn}
+	}
+	detail := x.detail
 	return audit.Record{
 		Actor: x.caller.Actor(), Source: x.caller.Source, RequestID: x.caller.RequestID,
 		Verb:   verb,
 		Host:   audit.Host{Namespace: x.key.Namespace, Name: x.key.Name, UID: string(x.state.UID)},
-		Object: audit.Object{Kind: kind, Name: x.req.Object},
+		Object: object, Detail: &detail,
 	}
 }
 
@@ -96,8 +102,6 @@ func describe(req access.Request) (verb, kind string) {
 	}
 	last := segments[len(segments)-1]
 	switch {
-	case req.Operation == "POST /containers/{name}/exec":
-		kind = "Exec"
 	case req.Operation == "POST /images/create" && req.Right == access.Right{Subresource: access.Images, Verb: access.Update}:
 		return "import", kind
 	}

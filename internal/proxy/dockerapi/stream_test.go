@@ -22,18 +22,21 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/dockercontrol/dockercontrol/internal/access"
+	"github.com/dockercontrol/dockercontrol/internal/audit"
 )
 
 func TestFollowedOutputComesAtOnce(t *testing.T) {
@@ -365,5 +368,50 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("after %s: still not %s", patient, what)
 		}
 		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// TestExecOnRecord: who ran what where, how much went both ways and how it ended; names of
+// the environment and no values.
+func TestExecOnRecord(t *testing.T) {
+	b := newBed(t)
+	b.engine.HandleFunc("POST /containers/a/exec", func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusCreated)
+		_, _ = io.WriteString(w, `{"Id":"e1"}`)
+	})
+	running := atomic.Int32{} // how often it is said to run yet, as engines do for a moment
+	running.Store(3)
+	b.engine.HandleFunc("GET /v1.41/exec/e1/json", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = fmt.Fprintf(w, `{"ID":"e1","ContainerID":"c1","Running":%t,"ExitCode":3,"ProcessConfig":{"entrypoint":"sh","arguments":["-c","exit 3"]}}`, running.Add(-1) > 0)
+	})
+	b.engine.HandleFunc("/_ping", func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Api-Version", "1.41") })
+	b.engine.HandleFunc("POST /exec/e1/start", hijack("101 UPGRADED", func(c *net.UnixConn, in io.Reader) {
+		_, _ = io.ReadFull(in, make([]byte, 2))
+		_, _ = io.WriteString(c, "four")
+	}))
+	_, body := b.do("ada", "POST", "/containers/a/exec", `{"Cmd":["sh","-c","exit 3"],"Env":["A=secret"]}`)
+	var created struct{ ID string }
+	if err := json.Unmarshal([]byte(body), &created); err != nil {
+		t.Fatal(err)
+	}
+	c, r, _ := b.raw("ada", "/exec/"+created.ID+"/start", "Connection", "Upgrade", "Upgrade", "tcp")
+	_, _ = io.WriteString(c, "in")
+	if got, err := io.ReadAll(r); string(got) != "four" || err != nil {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	_ = c.Close()
+	eventually(t, "the end is on record", func() bool { return len(b.trail.Records()) == 4 })
+	records := b.trail.Records()
+	command, code := []string{"sh", "-c", "exit 3"}, 3
+	for i, want := range []audit.Record{
+		{Verb: "create-exec", Object: audit.Object{Kind: "Container", Name: "a"}, Outcome: audit.Allowed, Detail: &audit.Detail{Command: command, EnvNames: []string{"A"}}},
+		{Verb: "create-exec", Object: audit.Object{Kind: "Container", Name: "a"}, Outcome: audit.Succeeded, Detail: &audit.Detail{Command: command, EnvNames: []string{"A"}}},
+		{Verb: "exec", Object: audit.Object{Kind: "Container", ID: "c1"}, Outcome: audit.Allowed, Detail: &audit.Detail{Command: command}},
+		{Verb: "exec", Object: audit.Object{Kind: "Container", ID: "c1"}, Outcome: audit.Succeeded, Detail: &audit.Detail{Command: command, BytesIn: 2, BytesOut: 4, ExitCode: &code}},
+	} {
+		got := audit.Record{Verb: records[i].Verb, Object: records[i].Object, Outcome: records[i].Outcome, Detail: records[i].Detail}
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("record %d (-want +got):\n%s", i, d)
+		}
 	}
 }
