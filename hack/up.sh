@@ -120,6 +120,7 @@ export KUBECONFIG=$KUBECONFIG
 proxy    https://$PROXY_ADDRESS (its CA: $DATA_DIR/ca.crt)
 log in   with the token that this prints: kubectl --namespace dockercontrol-system create token admin
          curl --cacert $DATA_DIR/ca.crt --header "Authorization: Bearer \$(kubectl --namespace dockercontrol-system create token admin)" https://$PROXY_ADDRESS/
+docker   through the proxy, with that token: docs/docker-cli.md
 data     $DATA_DIR (the next start has the same objects)
 
 Ctrl-C stops it.

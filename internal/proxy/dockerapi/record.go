@@ -80,12 +80,15 @@ func (x *exchange) record() audit.Record {
 	if x.execIn != "" {
 		object = audit.Object{Kind: "Container", ID: x.execIn}
 	}
-	detail := x.detail
+	var detail *audit.Detail
+	if len(x.detail.Command) > 0 {
+		detail = &audit.Detail{Command: x.detail.Command, EnvNames: x.detail.EnvNames}
+	}
 	return audit.Record{
 		Actor: x.caller.Actor(), Source: x.caller.Source, RequestID: x.caller.RequestID,
 		Verb:   verb,
 		Host:   audit.Host{Namespace: x.key.Namespace, Name: x.key.Name, UID: string(x.state.UID)},
-		Object: object, Detail: &detail,
+		Object: object, Detail: detail,
 	}
 }
 
