@@ -29,10 +29,10 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
-	"github.com/dockercontrol/dockercontrol/internal/hostspec"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/route"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/target"
 )
 
 // call is one request on its way.
@@ -97,24 +97,9 @@ func (c *call) denied(err error) error {
 }
 
 // connect finds the host's engine.
-func (c *call) connect() error {
-	key := c.route.Key()
-	state, known := c.a.opts.Hosts.State(key)
-	if !known {
-		return apistatus.HostNotFound(key)
-	}
-	c.state = state
-	eng, err := c.a.opts.Hosts.Engine(key)
-	if err != nil || !state.Connected() {
-		return c.unavailable()
-	}
-	c.eng = eng
-	return nil
-}
-
-func (c *call) unavailable() error {
-	reason, message := hostspec.Unavailability(c.state)
-	return apistatus.HostUnavailable(c.route.Key(), reason, message)
+func (c *call) connect() (err error) {
+	c.eng, c.state, err = target.Find(c.a.opts.Hosts, c.route.Key())
+	return err
 }
 
 // record describes the call for the audit trail; name is the object's where the path has

@@ -17,7 +17,6 @@ limitations under the License.
 package hostapi
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -26,6 +25,7 @@ import (
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
+	"github.com/dockercontrol/dockercontrol/internal/hostspec"
 )
 
 // reasonMasking is the reason of a host whose items could not all be masked.
@@ -48,29 +48,14 @@ func failureOf(host hostcache.Key, state hostcache.State, err error) failedHost 
 	f := failedHost{Namespace: host.Namespace, Name: host.Name}
 	var e *engine.Error
 	switch {
-	case state.Phase == hostcache.PhaseSuspended:
-		f.Reason, f.Message = dcv1.ReasonSuspended, "spec.suspend is true: the engine is neither connected nor watched."
-	case !state.Connected() && state.Err == nil:
-		f.Reason, f.Message = dcv1.ReasonConnecting, "Connecting to the engine for the first time with this spec."
 	case !state.Connected():
-		f.Reason, f.Message = reasonOf(state.Err), state.Err.Error()
+		f.Reason, f.Message = hostspec.Unavailability(state)
 	case errors.As(err, &e):
-		f.Reason, f.Message = reasonOf(e), e.Error()
+		f.Reason, f.Message = hostspec.Reason(e), e.Error()
 	default:
 		f.Reason, f.Message = dcv1.ReasonEngineError, "its inventory cannot be read"
 	}
 	return f
-}
-
-// reasonOf is the reason of a status for an engine's error. Causes are spelled as reasons.
-func reasonOf(err *engine.Error) string {
-	byClass := map[engine.Class]string{
-		engine.ClassUnreachable: dcv1.ReasonDialFailed,
-		engine.ClassTimeout:     dcv1.ReasonTimeout,
-		engine.ClassAuth:        dcv1.ReasonAuthenticationFailed,
-		engine.ClassForbidden:   dcv1.ReasonEndpointForbidden,
-	}
-	return cmp.Or(string(err.Cause), byClass[err.Class], dcv1.ReasonEngineError)
 }
 
 func sortFailed(failed []failedHost) []failedHost {

@@ -19,9 +19,9 @@ package target
 import (
 	"k8s.io/apimachinery/pkg/types"
 
-	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
+	"github.com/dockercontrol/dockercontrol/internal/hostspec"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 )
 
@@ -49,15 +49,6 @@ func Find(hosts Hosts, key types.NamespacedName) (engine.Engine, hostcache.State
 
 // NotReady says why a host that is not connected is not, in the words of its status.
 func NotReady(state hostcache.State) error {
-	switch {
-	case state.Err != nil:
-		reason := string(state.Err.Cause)
-		if reason == "" {
-			reason = dcv1.ReasonEngineError
-		}
-		return apistatus.HostUnavailable(state.Key, reason, state.Err.Error())
-	case state.Phase == hostcache.PhaseSuspended:
-		return apistatus.HostUnavailable(state.Key, dcv1.ReasonSuspended, "spec.suspend is true: nothing is asked of the engine")
-	}
-	return apistatus.HostUnavailable(state.Key, dcv1.ReasonConnecting, "the first connection is being made")
+	reason, message := hostspec.Unavailability(state)
+	return apistatus.HostUnavailable(state.Key, reason, message)
 }
