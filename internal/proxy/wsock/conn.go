@@ -1,0 +1,219 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package wsock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+
+	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
+)
+
+const (
+	// pingInterval keeps load balancers from closing what is quiet; most wait a minute.
+	pingInterval = 25 * time.Second
+	// silence is how long nothing may be heard of a client.
+	silence = pingInterval*2 + pingInterval/2
+	// writeTimeout is how long a client may take nothing.
+	writeTimeout = 10 * time.Second
+	// closeTimeout bounds the farewell of either side.
+	closeTimeout = 2 * time.Second
+	bufferSize   = 32 << 10
+)
+
+// Message types.
+const (
+	Text   = websocket.TextMessage
+	Binary = websocket.BinaryMessage
+)
+
+// Close codes of RFC 6455 that are used here.
+const (
+	Normal        = websocket.CloseNormalClosure
+	GoingAway     = websocket.CloseGoingAway
+	ProtocolError = websocket.CloseProtocolError
+	Unsupported   = websocket.CloseUnsupportedData
+	Policy        = websocket.ClosePolicyViolation
+	TooBig        = websocket.CloseMessageTooBig
+	ServerError   = websocket.CloseInternalServerErr
+)
+
+// Options are what a path asks of its connections.
+type Options struct {
+	// Protocols are the subprotocols that are spoken, the best first. A client has to ask
+	// for one of them; none means that there is no subprotocol.
+	Protocols []string
+	// ReadLimit bounds a message of the client's in bytes.
+	ReadLimit int64
+}
+
+// Conn is a WebSocket. Read is for one goroutine, the rest for any.
+type Conn struct {
+	ws      *websocket.Conn
+	writing chan struct{} // held by who writes
+	end     sync.Once
+	done    chan struct{} // closed by Close
+	pinging sync.WaitGroup
+}
+
+// buffers are shared by all connections: most are quiet most of the time.
+var buffers = &sync.Pool{}
+
+// Accept takes a request over, or answers it with a Status and returns why. The caller
+// closes the connection.
+func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
+	if err := check(r, o.Protocols); err != nil {
+		apistatus.Write(w, err)
+		return nil, err
+	}
+	upgrader := websocket.Upgrader{
+		HandshakeTimeout: writeTimeout, ReadBufferSize: bufferSize, WriteBufferPool: buffers, WriteBufferSize: bufferSize,
+		Subprotocols: o.Protocols, CheckOrigin: func(*http.Request) bool { return true },
+		Error: func(w http.ResponseWriter, _ *http.Request, code int, reason error) {
+			apistatus.Write(w, apistatus.New(code, "BadRequest", "the WebSocket was not opened: %s", reason.Error()))
+		},
+	}
+	ws, err := upgrader.Upgrade(w, r, nil)
+	if err != nil {
+		return nil, fmt.Errorf("opening a WebSocket: %w", err)
+	}
+	c := &Conn{ws: ws, writing: make(chan struct{}, 1), done: make(chan struct{})}
+	ws.SetReadLimit(o.ReadLimit)
+	c.heard()
+	ws.SetPongHandler(func(string) error { c.heard(); return nil })
+	answer := ws.PingHandler()
+	ws.SetPingHandler(func(data string) error { c.heard(); return answer(data) })
+	c.pinging.Go(c.ping)
+	return c, nil
+}
+
+// check says what a request lacks. A mistake in the protocol must not become a connection
+// that speaks another.
+func check(r *http.Request, protocols []string) error {
+	if r.ProtoMajor != 1 {
+		return apistatus.New(http.StatusHTTPVersionNotSupported, "BadRequest", "WebSockets are served over HTTP/1.1 here")
+	}
+	if !websocket.IsWebSocketUpgrade(r) {
+		err := apistatus.New(http.StatusUpgradeRequired, "BadRequest", "this is served over a WebSocket: upgrade to one")
+		return err
+	}
+	if len(protocols) == 0 {
+		return nil
+	}
+	for _, asked := range websocket.Subprotocols(r) {
+		for _, spoken := range protocols {
+			if asked == spoken {
+				return nil
+			}
+		}
+	}
+	return apistatus.BadRequest("no subprotocol that is spoken here: ask for %s", strings.Join(protocols, " or "))
+}
+
+// Protocol is the subprotocol that was agreed on.
+func (c *Conn) Protocol() string { return c.ws.Subprotocol() }
+
+// heard puts the end of the silence off.
+func (c *Conn) heard() { _ = c.ws.SetReadDeadline(time.Now().Add(silence)) }
+
+// Read returns the next message. The error ends the connection; Closed tells why.
+func (c *Conn) Read() (messageType int, data []byte, err error) {
+	messageType, data, err = c.ws.ReadMessage()
+	if err == nil {
+		c.heard()
+	}
+	return messageType, data, err
+}
+
+// Closed tells whether an error of Read is the client's farewell.
+func Closed(err error) bool {
+	return websocket.IsCloseError(err, Normal, GoingAway, websocket.CloseNoStatusReceived)
+}
+
+// Write sends one message made of parts. It waits for who writes already, but no longer
+// than ctx; a client that takes nothing for 10 s ends the connection.
+func (c *Conn) Write(ctx context.Context, messageType int, parts ...[]byte) error {
+	select {
+	case c.writing <- struct{}{}:
+		defer func() { <-c.writing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.done:
+		return errClosed
+	}
+	_ = c.ws.SetWriteDeadline(time.Now().Add(writeTimeout))
+	w, err := c.ws.NextWriter(messageType)
+	if err != nil {
+		return err
+	}
+	for _, part := range parts {
+		if _, err := w.Write(part); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+var errClosed = errors.New("the WebSocket is closed")
+
+// ping asks the client for a sign of life, until Close.
+func (c *Conn) ping() {
+	ticker := time.NewTicker(pingInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-c.done:
+			return
+		case <-ticker.C:
+		}
+		// Control messages do not wait for others; a client that takes nothing shows by
+		// its silence.
+		if err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)); err != nil {
+			return
+		}
+	}
+}
+
+// Close says farewell and closes the connection. Reasons are cut at what a frame holds.
+func (c *Conn) Close(code int, reason string) {
+	c.end.Do(func() {
+		const most = 123
+		if len(reason) > most {
+			reason = reason[:most]
+		}
+		_ = c.ws.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(code, strings.ToValidUTF8(reason, "")), time.Now().Add(closeTimeout))
+		close(c.done)
+		// Until the client has answered: closed with something unread, a connection is
+		// reset, and the farewell with it is lost.
+		_ = c.ws.SetReadDeadline(time.Now().Add(closeTimeout))
+	})
+	c.pinging.Wait()
+}
+
+// Abort closes the connection without a farewell.
+func (c *Conn) Abort() {
+	c.end.Do(func() { close(c.done) })
+	_ = c.ws.Close()
+	c.pinging.Wait()
+}
