@@ -53,8 +53,8 @@ limitations under the License.
 //
 // Names are not secrets: of objects, label keys, environment variables, users, folders in a container. Nor are log lines
 // and stats, which are rights of their own. A secret in an image's tag or a container's name is seen by everybody.
-// Filters of the engine and label selectors compare with the real values, so who can guess a label's value can have the
-// guess confirmed; the selector of a merged list must look at labels after masking if that is too much.
+// An engine's filters compare with the real values, and would confirm what somebody guessed; CheckFilters says which ones
+// may reach it. The selector of a merged list looks at labels after masking.
 //
 // Not masked, since nothing in them is anybody's input: /version, /_ping, stats. An error of an engine ({"message": ...})
 // goes through as it is, bounded by who sends it on: it speaks of the caller's own request.

@@ -23,7 +23,8 @@ limitations under the License.
 // Bodies stream both ways without being kept. What comes back is flushed as it comes. Two
 // kinds of answers are not carried as they are: those that may hold secrets, for callers
 // without the right "inspect" (internal/mask), and the id of a new exec, which is handed
-// out signed for its user and host.
+// out signed for its user and host. Filters that would tell such callers what is masked
+// are refused.
 //
 // # What crosses
 //

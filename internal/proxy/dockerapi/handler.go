@@ -101,7 +101,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // serve goes through the phases. An error before the answer began becomes a Status;
 // after, the connection is reset.
 func (x *exchange) serve() error {
-	for _, phase := range []func(context.Context) error{x.classify, x.authorize, x.find, x.judgeExec} {
+	for _, phase := range []func(context.Context) error{x.classify, x.authorize, x.judgeFilters, x.find, x.judgeExec} {
 		if err := phase(x.r.Context()); err != nil {
 			return x.denied(err)
 		}

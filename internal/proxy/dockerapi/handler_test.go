@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -118,6 +119,40 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 	if d := cmp.Diff([]string{"viewer stop Container a denied Forbidden"}, slices.Compact(slices.DeleteFunc(b.lines(), func(l string) bool { return !strings.HasPrefix(l, "viewer") }))); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestFiltersOfMaskedAnswers: an engine would confirm what a caller guesses of what is
+// masked.
+func TestFiltersOfMaskedAnswers(t *testing.T) {
+	b := newBed(t)
+	b.engine.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.URL.Query().Get("filters")) })
+	b.authz.deny("viewer", access.Right{Subresource: access.Inspect, Verb: access.Get})
+	for _, tc := range []struct {
+		who, path, filters string
+		code               int
+		message            string
+	}{
+		{"viewer", "/containers/json", `{"label":["auth"]}`, 200, ""},
+		{"viewer", "/containers/json", `{"label":["com.docker.compose.project=shop"]}`, 200, ""},
+		{"viewer", "/containers/json", `{"label":["auth=guess"]}`, 403, `user "viewer" cannot get dockerhosts/inspect of "local" in the namespace "default": the filter "label" asks for a value of "auth", which only who may inspect sees: filter by the key alone, or ask for the role Operator by a HostPermission`},
+		{"viewer", "/v1.41/nodes", `{"node.label":["zone=guess"]}`, 403, "filter by the key alone"},
+		{"viewer", "/events", `{"event":["exec_create","exec_create: g"]}`, 403, "leave it out"},
+		{"viewer", "/volumes", `{"label":`, 400, "JSON object of lists"},
+		{"viewer", "/containers/a/stats", `{"label":["auth=guess"]}`, 200, ""}, // not masked: nothing filters there
+		{"operator", "/containers/json", `{"label":["auth=guess"]}`, 200, ""},
+		{"operator", "/volumes", `{"label":`, 200, ""}, // the engine's to refuse
+	} {
+		for _, name := range []string{"filters", "Filters"} {
+			resp, body := b.do(tc.who, "GET", tc.path+"?"+url.Values{name: {tc.filters}}.Encode(), "")
+			if resp.StatusCode != tc.code || !strings.Contains(strings.ReplaceAll(body, `\"`, `"`), tc.message) {
+				t.Errorf("%s %s %s %s: got %d %s", tc.who, tc.path, name, tc.filters, resp.StatusCode, body)
+			}
+		}
+	}
+	want := []string{"viewer get Container  denied Forbidden", "viewer get Node  denied Forbidden", "viewer get Engine  denied Forbidden"}
+	if d := cmp.Diff(want, slices.Compact(b.lines())); d != "" {
 		t.Error(d)
 	}
 }
