@@ -32,7 +32,8 @@ limitations under the License.
 //
 // A Guard is a context that ends when a right it was opened with is gone, or the
 // caller's proof. Guards are reviewed anew every 10 s, and 0.2, 1 and 3 s after a change
-// of grants; all guards that ask the same question cost one review. Where nobody can be
+// of grants; all guards that ask the same question cost one review. OnGrantsChanged tells
+// of these times. Where nobody can be
 // asked, a guard lasts 30 s and then ends: an outage must not make a right eternal, and a
 // restart of the kube-apiserver should cut nobody off.
 //

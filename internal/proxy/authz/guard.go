@@ -100,10 +100,26 @@ type guards struct {
 	all map[*guard]struct{}
 	// extra are the times at which all are due.
 	extra []time.Time
+	// told are told at these times.
+	told map[*func()]struct{}
 }
 
 func (gs *guards) init(a *Authorizer) {
-	gs.a, gs.wake, gs.all = a, make(chan struct{}, 1), map[*guard]struct{}{}
+	gs.a, gs.wake, gs.all, gs.told = a, make(chan struct{}, 1), map[*guard]struct{}{}, map[*func()]struct{}{}
+}
+
+// OnGrantsChanged has fn called at the times after a change of grants at which guards are
+// reviewed, for those who live by more rights than a guard watches. It must not block.
+func (a *Authorizer) OnGrantsChanged(fn func()) (cancel func()) {
+	gs := &a.guards
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	gs.told[&fn] = struct{}{}
+	return func() {
+		gs.mu.Lock()
+		defer gs.mu.Unlock()
+		delete(gs.told, &fn)
+	}
 }
 
 func (gs *guards) add(g *guard) {
@@ -144,13 +160,19 @@ func (gs *guards) nudge() {
 	}
 }
 
-// take returns the guards that are due at now, and when the next one will be.
+// take returns the guards that are due at now, and when the next one will be. Where all are
+// due it tells those who want to know.
 func (gs *guards) take(now time.Time) (due []*guard, next time.Time) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	everyone := false
 	for len(gs.extra) > 0 && !now.Before(gs.extra[0]) {
 		everyone, gs.extra = true, gs.extra[1:]
+	}
+	if everyone {
+		for fn := range gs.told {
+			(*fn)()
+		}
 	}
 	next = now.Add(guardInterval)
 	if len(gs.extra) > 0 {

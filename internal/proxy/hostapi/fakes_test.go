@@ -40,6 +40,7 @@ type grants struct {
 	mu     sync.Mutex
 	rights map[string]bool // "user host subresource"
 	guards map[*guarded]struct{}
+	told   map[*func()]struct{}
 	away   bool
 	asks   int
 }
@@ -51,7 +52,7 @@ type guarded struct {
 }
 
 func newGrants() *grants {
-	return &grants{rights: map[string]bool{}, guards: map[*guarded]struct{}{}}
+	return &grants{rights: map[string]bool{}, guards: map[*guarded]struct{}{}, told: map[*func()]struct{}{}}
 }
 
 func rightKey(who string, host authz.Host, right access.Right) string {
@@ -136,6 +137,26 @@ func (g *grants) Guard(ctx context.Context, c *caller.Caller, rights ...authz.Ri
 		defer g.mu.Unlock()
 		delete(g.guards, guard)
 		cancel(nil)
+	}
+}
+
+func (g *grants) OnGrantsChanged(fn func()) (cancel func()) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.told[&fn] = struct{}{}
+	return func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.told, &fn)
+	}
+}
+
+// changed tells that grants have changed.
+func (g *grants) changed() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for fn := range g.told {
+		(*fn)()
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"errors"
 	"iter"
 	"net/http"
+	"time"
 
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -44,6 +45,8 @@ type Authorizer interface {
 	Allowed(ctx context.Context, who user.Info, host authz.Host, right access.Right) (bool, error)
 	Hosts(ctx context.Context, c *caller.Caller, right access.Right, hosts []authz.Host) ([]authz.Host, error)
 	Guard(ctx context.Context, c *caller.Caller, rights ...authz.Right) (guarded context.Context, stop func())
+	// OnGrantsChanged has fn called when rights have to be looked at anew.
+	OnGrantsChanged(fn func()) (cancel func())
 }
 
 // Inventory knows what runs where; *hostcache.Cache is one.
@@ -81,6 +84,8 @@ type Options struct {
 type Handler struct {
 	options Options
 	key     []byte
+	// interval is reviewInterval, but in tests.
+	interval time.Duration
 }
 
 // New returns a Handler.
@@ -93,7 +98,7 @@ func New(options Options) (*Handler, error) {
 	}
 	mac := hmac.New(sha256.New, options.Key)
 	mac.Write([]byte("continue tokens of lists, version 1"))
-	return &Handler{options: options, key: mac.Sum(nil)}, nil
+	return &Handler{options: options, key: mac.Sum(nil), interval: reviewInterval}, nil
 }
 
 // kindInfo is what a segment serves.

@@ -35,10 +35,10 @@ const (
 	// balancers take a connection for dead.
 	pingInterval = 25 * time.Second
 	// reviewInterval is how often a watch over many hosts looks anew which those are and
-	// what the caller may read. Reviews are cached by the authorizer, and not when grants
-	// changed.
+	// what the caller may read. Reviews are cached by the authorizer. A change of grants
+	// brings it forward.
 	reviewInterval = 2 * time.Second
-	// reviewSpacing bounds how often changes of hosts bring that forward.
+	// reviewSpacing bounds how often changes of hosts and grants bring that forward.
 	reviewSpacing = 250 * time.Millisecond
 	// reviewOutage is how long a watch lasts while nobody can be asked.
 	reviewOutage = 30 * time.Second
@@ -106,15 +106,18 @@ type watch struct {
 var errDone = errors.New("the watch is over")
 
 func (wt *watch) run(first fleet) {
-	cancel := wt.h.options.Inventory.Notify(func(ch hostcache.Change) {
-		if ch.Condition {
-			select {
-			case wt.nudge <- struct{}{}:
-			default:
-			}
+	look := func() {
+		select {
+		case wt.nudge <- struct{}{}:
+		default:
 		}
-	})
-	defer cancel()
+	}
+	defer wt.h.options.Authorizer.OnGrantsChanged(look)()
+	defer wt.h.options.Inventory.Notify(func(ch hostcache.Change) {
+		if ch.Condition {
+			look()
+		}
+	})()
 	wt.out.begin()
 	wt.awaitListed(wt.apply(first))
 	wt.running.Go(wt.follow)
@@ -205,7 +208,7 @@ type fleetResult struct {
 // follow looks which hosts there are and what the caller may read, until the watch ends.
 func (wt *watch) follow() {
 	verified := time.Now()
-	timer := time.NewTimer(reviewInterval)
+	timer := time.NewTimer(wt.h.interval)
 	defer timer.Stop()
 	for {
 		select {
@@ -233,7 +236,7 @@ func (wt *watch) follow() {
 			return
 		case <-timer.C:
 		}
-		timer.Reset(reviewInterval)
+		timer.Reset(wt.h.interval)
 	}
 }
 

@@ -297,6 +297,24 @@ func TestWatchManyHosts(t *testing.T) {
 	w.wantItem("DELETED shop/web a1")
 }
 
+// TestWatchHearsOfGrants: a change of grants is looked at without waiting for the interval.
+func TestWatchHearsOfGrants(t *testing.T) {
+	b := newBed(t)
+	b.handler.interval = time.Hour
+	b.host(web, container("a1", "one"))
+	b.host(db, container("b2", "two"))
+	b.grants.grant("admin", web, all...)
+	b.grants.grant("admin", db, all...)
+	w := b.watch("admin", "/containers?watch=true")
+	w.wantAnyOrder("ADDED shop/web a1", "ADDED shop/db b2", "BOOKMARK initial")
+	b.grants.revoke("admin", db, access.Containers)
+	b.grants.changed()
+	w.wantItem("DELETED shop/db b2")
+	b.grants.grant("admin", db, access.Containers)
+	b.grants.changed()
+	w.wantItem("ADDED shop/db b2")
+}
+
 func TestWatchSwarm(t *testing.T) {
 	b := newBed(t)
 	m1, m2 := key("shop", "m1"), key("shop", "m2")
