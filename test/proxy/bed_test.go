@@ -134,13 +134,17 @@ func (b *bed) account(t *testing.T, name string) string {
 	return request.Status.Token
 }
 
-// grant gives subjects a role on the host, and waits until it is in force.
+// grant gives a subject a role on the host, and waits until it is in force.
 func (b *bed) grant(t *testing.T, role dcv1.HostRole, subject dcv1.HostPermissionSubject) *dcv1.HostPermission {
 	t.Helper()
-	p := &dcv1.HostPermission{
-		ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: strings.ToLower(string(role) + "-" + strings.NewReplacer(":", "-", "/", "-").Replace(subject.Name))},
-		Spec:       dcv1.HostPermissionSpec{Role: role, HostNames: []string{b.host.Name}, Subjects: []dcv1.HostPermissionSubject{subject}},
-	}
+	name := strings.ToLower(string(role) + "-" + strings.NewReplacer(":", "-", "/", "-").Replace(subject.Name))
+	return b.permit(t, name, dcv1.HostPermissionSpec{Role: role, HostNames: []string{b.host.Name}, Subjects: []dcv1.HostPermissionSubject{subject}})
+}
+
+// permit makes a HostPermission, and waits until it is in force.
+func (b *bed) permit(t *testing.T, name string, spec dcv1.HostPermissionSpec) *dcv1.HostPermission {
+	t.Helper()
+	p := &dcv1.HostPermission{ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: name}, Spec: spec}
 	b.Create(t, p)
 	testenv.Eventually(t, patient, func(ctx context.Context) error {
 		if err := b.Client.Get(ctx, client.ObjectKeyFromObject(p), p); err != nil {
