@@ -16,7 +16,10 @@ limitations under the License.
 
 package access
 
-import "strings"
+import (
+	"iter"
+	"strings"
+)
 
 // flags of an operation.
 type flags uint
@@ -204,6 +207,19 @@ var operations = []operation{
 	{method: "GET", path: "/debug/pprof/{name}", subresource: Raw, verb: Get, flags: streams},
 
 	{method: "POST", path: "/grpc", subresource: Build, verb: Create, flags: streams | h2c},
+}
+
+// Operations returns the names of all operations and the rights that they ask for, in the table's order. What the query
+// or the body of some asks for besides is not among them.
+func Operations() iter.Seq2[string, Right] {
+	return func(yield func(string, Right) bool) {
+		for i := range operations {
+			o := &operations[i]
+			if !yield(o.name(), Right{o.subresource, o.verb}) {
+				return
+			}
+		}
+	}
 }
 
 // MaskedOperations returns the names of the operations whose answers are masked for who lacks Inspect, in the table's

@@ -63,16 +63,29 @@ type bed struct {
 // newBed starts a manager, an engine and a host named "prod".
 func newBed(t *testing.T, engine testbed.DockerdOptions) *bed {
 	t.Helper()
+	b := newCluster(t)
+	b.engine = testbed.StartDockerd(t, engine)
+	b.engine.ImportBusybox(t, "busybox:test")
+	b.connect(t, b.engine.Endpoint())
+	return b
+}
+
+// newCluster starts a manager.
+func newCluster(t *testing.T) *bed {
+	t.Helper()
 	c := testenv.Start(t)
 	b := &bed{Cluster: c, namespace: c.Namespace(t), ca: testbed.NewCA(t, "proxy")}
 	b.startManager(t)
 	b.address = b.addresses[0]
-	b.engine = testbed.StartDockerd(t, engine)
-	b.engine.ImportBusybox(t, "busybox:test")
-	b.host = testenv.NewHost(b.namespace, "prod", b.engine.Endpoint())
+	return b
+}
+
+// connect makes a host of the engine at an endpoint.
+func (b *bed) connect(t *testing.T, endpoint string) {
+	t.Helper()
+	b.host = testenv.NewHost(b.namespace, "prod", endpoint)
 	b.Create(t, b.host)
 	b.WaitReady(t, b.host, "True/Connected", patient)
-	return b
 }
 
 // startManager adds a replica.

@@ -137,7 +137,9 @@ func (b *bed) openStreams(t *testing.T, who *person) *streams {
 func (s *streams) wantRevoked(t *testing.T, since time.Time) {
 	t.Helper()
 	report := func(what string, when time.Time) { t.Helper(); inTime(t, what, when.Sub(since), promised, revoked) }
-	for {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for ; ; <-tick.C {
 		code, _, body := s.who.get(t, s.who.b.path()+"/containers/json")
 		if code == http.StatusForbidden {
 			report("a new request", time.Now())
