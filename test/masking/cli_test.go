@@ -32,6 +32,7 @@ import (
 
 	"github.com/dockercontrol/dockercontrol/internal/access"
 	"github.com/dockercontrol/dockercontrol/internal/mask"
+	"github.com/dockercontrol/dockercontrol/test/canary"
 )
 
 // testCLI runs the docker CLI against a proxy that masks.
@@ -41,7 +42,7 @@ func (b *bed) testCLI(t *testing.T) {
 		command string
 		shows   []string
 	}{
-		{"ps --all --no-trunc", []string{`"(masked)"`, "web", reference}},
+		{"ps --all --no-trunc", []string{`"(masked)"`, "web", canary.Reference}},
 		{"ps --format {{.Labels}}", []string{"com.docker.compose.project=shop"}},
 		{"compose --file testdata/shop.yaml --project-name shop ps", []string{"web", "Up"}},
 		{"compose --file testdata/shop.yaml --project-name shop logs", nil},
@@ -51,8 +52,8 @@ func (b *bed) testCLI(t *testing.T) {
 		{"port web", nil},
 		{"stats --no-stream web", []string{"web"}},
 		{"images --all", []string{"localhost/masking"}},
-		{"image inspect " + reference, []string{`"IMAGE_TOKEN=(masked)"`}},
-		{"history " + reference, []string{"(masked)"}},
+		{"image inspect " + canary.Reference, []string{`"IMAGE_TOKEN=(masked)"`}},
+		{"history " + canary.Reference, []string{"(masked)"}},
 		{"volume ls", []string{"share"}},
 		{"volume inspect share", []string{`"Options": {}`, `"auth": "(masked)"`}},
 		{"network ls", []string{"front"}},
@@ -92,7 +93,7 @@ func (b *bed) testCLI(t *testing.T) {
 					t.Errorf("there is no %s in: %s", text, out)
 				}
 			}
-			if left := b.found(out); len(left) > 0 {
+			if left := b.Found(out); len(left) > 0 {
 				t.Errorf("it shows the canaries of %q: %s", left, out)
 			}
 		})
