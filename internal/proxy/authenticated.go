@@ -105,7 +105,7 @@ func (s *Server) whoAsks(w http.ResponseWriter, r *http.Request, source string) 
 	// Expires is the session's last end and not the cookie's, which a stream that was
 	// opened with it cannot see renewed.
 	byToken := who.Check
-	who.Means, who.Expires = caller.Cookie, sess.Ends
+	who.Means, who.Session, who.Expires = caller.Cookie, sess.ID, sess.Ends
 	who.Check = func(ctx context.Context) error {
 		if s.sessions.Ended(sess.ID) {
 			return fmt.Errorf("%w: the session was ended by a logout", ErrUnauthenticated)

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -61,8 +62,11 @@ type Host = types.NamespacedName
 // Authorizer asks the kube-apiserver and remembers for a moment.
 type Authorizer struct {
 	client kubernetes.Interface
-	config *rest.Config // without credentials, for callers to ask by themselves
-	log    logr.Logger
+	// own and transport lead to the kube-apiserver without credentials, for callers to ask
+	// by themselves.
+	own       *rest.Config
+	transport http.RoundTripper
+	log       logr.Logger
 
 	flight  singleflight.Group
 	reviews *semaphore.Weighted
@@ -72,7 +76,7 @@ type Authorizer struct {
 	changedAt time.Time
 	epoch     uint64 // of GrantsChanged: a review from before must not be kept after
 
-	guards guards
+	guards *guards
 }
 
 // New returns an Authorizer that asks the kube-apiserver of config, whose identity needs
@@ -81,17 +85,21 @@ func New(config *rest.Config, log logr.Logger) (*Authorizer, error) {
 	if config == nil {
 		return nil, errors.New("the proxy needs a kube-apiserver to ask what its callers may do")
 	}
-	own := rest.CopyConfig(config)
-	own.QPS = -1 // priority and fairness of the kube-apiserver bounds the rate
-	client, err := kubernetes.NewForConfig(own)
+	config = rest.CopyConfig(config)
+	config.QPS = -1 // priority and fairness of the kube-apiserver bounds the rate
+	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("the proxy's client for reviews: %w", err)
 	}
 	anonymous := rest.AnonymousClientConfig(config)
-	anonymous.QPS = -1
-	a := &Authorizer{client: client, config: anonymous, log: log, reviews: semaphore.NewWeighted(maxReviews), kept: lru.New(maxDecisions)}
-	a.guards.init(a)
-	return a, nil
+	transport, err := rest.TransportFor(anonymous)
+	if err != nil {
+		return nil, fmt.Errorf("the proxy's client for reviews: %w", err)
+	}
+	return &Authorizer{
+		client: client, own: anonymous, transport: transport, log: log,
+		reviews: semaphore.NewWeighted(maxReviews), kept: lru.New(maxDecisions), guards: newGuards(),
+	}, nil
 }
 
 // Authorize returns nil where the caller holds the right on the host. The error is a

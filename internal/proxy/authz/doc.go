@@ -32,13 +32,16 @@ limitations under the License.
 //
 // A Guard is a context that ends when a right it was opened with is gone, or the
 // caller's proof. Guards are reviewed anew every 10 s, and 0.2, 1 and 3 s after a change
-// of grants; all guards that ask the same question cost one review. OnGrantsChanged tells
-// of these times. Where nobody can be
-// asked, a guard lasts 30 s and then ends: an outage must not make a right eternal, and a
-// restart of the kube-apiserver should cut nobody off.
+// of grants; all guards that ask the same question cost one review.
+// OnGrantsChanged tells of these times. Where nobody can be
+// asked, a guard is reviewed every 3 s and lasts until 30 s after its last review that was
+// answered: an outage must not make a right eternal, and a restart of the kube-apiserver
+// should cut nobody off. Rounds of reviews follow each other, however long one takes.
 //
 // # Bounds
 //
-// 64 reviews at a time for single requests, 16 for one merged list, 5 s each; 16,384 kept
-// decisions. Start owns the one goroutine that reviews guards, and those of its reviews.
+// 64 reviews at a time, 16 of them for one merged list and 16 for guards, 5 s each; 16,384
+// kept decisions. Start owns the one goroutine that reviews guards, and those of its
+// reviews. A review for a request goes on for the others who wait for it when its first
+// caller has left, and ends within its 5 s.
 package authz

@@ -19,11 +19,8 @@ package authz
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/dockercontrol/dockercontrol/internal/access"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
@@ -33,10 +30,11 @@ const (
 	// guardInterval is how often a running stream is reviewed: the most that a grant
 	// that was taken away by others than the operator keeps a stream alive.
 	guardInterval = 10 * time.Second
-	// guardOutage is how long a stream lasts while nobody can be asked.
+	// guardRetry is how soon one is reviewed again that nobody could be asked about: a
+	// restarted kube-apiserver has several chances before guardOutage.
+	guardRetry = 3 * time.Second
+	// guardOutage is how long a stream lasts after the last review that was answered.
 	guardOutage = 30 * time.Second
-	// maxGuardReviews at once: 1,000 different streams are reviewed in a second.
-	maxGuardReviews = 16
 )
 
 // afterChange is when guards are reviewed after a change of grants: a kube-apiserver's
@@ -62,38 +60,47 @@ type Right struct {
 
 // guard is one running stream.
 type guard struct {
+	ctx    context.Context // the guarded one
+	cancel context.CancelCauseFunc
 	caller *caller.Caller
 	rights []Right
-	cancel context.CancelCauseFunc
+	// outage ends the guard, unless a review puts it off: no review that hangs, and none
+	// that is late, can hold it up. Nil where there is nothing to ask.
+	outage *time.Timer
 
-	// Of the reviewing goroutine:
-	due      time.Time
-	verified time.Time
+	due time.Time // of guards.mu
 }
 
 // Guard returns a context that ends when the caller loses one of the rights or the proof
 // of who they are. The rights were authorized before; stop must be called at the end.
 func (a *Authorizer) Guard(ctx context.Context, c *caller.Caller, rights ...Right) (guarded context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	var timer *time.Timer
+	g := &guard{ctx: ctx, cancel: cancel, caller: c, rights: rights, due: time.Now().Add(guardInterval)}
+	var expiry *time.Timer
 	if !c.Expires.IsZero() {
-		timer = time.AfterFunc(time.Until(c.Expires), func() { cancel(ErrExpired) })
-	}
-	now := time.Now()
-	g := &guard{caller: c, rights: rights, cancel: cancel, due: now.Add(guardInterval), verified: now}
-	a.guards.add(g)
-	return ctx, func() {
-		if timer != nil {
-			timer.Stop()
+		left := time.Until(c.Expires)
+		if left <= 0 {
+			cancel(ErrExpired)
 		}
+		expiry = time.AfterFunc(left, func() { cancel(ErrExpired) })
+	}
+	if len(rights) > 0 || c.Check != nil {
+		g.outage = time.AfterFunc(guardOutage, func() { cancel(ErrUnverified) })
+		a.guards.add(g)
+	}
+	return ctx, func() {
 		a.guards.remove(g)
 		cancel(nil)
+		for _, timer := range []*time.Timer{expiry, g.outage} {
+			if timer != nil {
+				timer.Stop()
+			}
+		}
 	}
 }
 
 // guards are the running streams.
 type guards struct {
-	a    *Authorizer
 	wake chan struct{} // has room for one
 
 	mu  sync.Mutex
@@ -104,14 +111,14 @@ type guards struct {
 	told map[*func()]struct{}
 }
 
-func (gs *guards) init(a *Authorizer) {
-	gs.a, gs.wake, gs.all, gs.told = a, make(chan struct{}, 1), map[*guard]struct{}{}, map[*func()]struct{}{}
+func newGuards() *guards {
+	return &guards{wake: make(chan struct{}, 1), all: map[*guard]struct{}{}, told: map[*func()]struct{}{}}
 }
 
 // OnGrantsChanged has fn called at the times after a change of grants at which guards are
 // reviewed, for those who live by more rights than a guard watches. It must not block.
 func (a *Authorizer) OnGrantsChanged(fn func()) (cancel func()) {
-	gs := &a.guards
+	gs := a.guards
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	gs.told[&fn] = struct{}{}
@@ -122,17 +129,24 @@ func (a *Authorizer) OnGrantsChanged(fn func()) (cancel func()) {
 	}
 }
 
+// add wakes nobody: it is due later than the reviewer sleeps.
 func (gs *guards) add(g *guard) {
 	gs.mu.Lock()
+	defer gs.mu.Unlock()
 	gs.all[g] = struct{}{}
-	gs.mu.Unlock()
-	gs.nudge()
 }
 
 func (gs *guards) remove(g *guard) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	delete(gs.all, g)
+}
+
+// retry makes a guard due before its turn.
+func (gs *guards) retry(g *guard) {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	g.due = time.Now().Add(guardRetry)
 }
 
 // changed makes all due soon, in place of what an earlier change asked for.
@@ -150,19 +164,15 @@ func (gs *guards) changed() {
 		gs.extra = append(gs.extra, now.Add(d))
 	}
 	gs.mu.Unlock()
-	gs.nudge()
-}
-
-func (gs *guards) nudge() {
 	select {
 	case gs.wake <- struct{}{}:
 	default:
 	}
 }
 
-// take returns the guards that are due at now, and when the next one will be. Where all are
-// due it tells those who want to know.
-func (gs *guards) take(now time.Time) (due []*guard, next time.Time) {
+// take returns the guards that are due at now and have not ended. Where all are due it
+// tells those who want to know.
+func (gs *guards) take(now time.Time) (due []*guard) {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	everyone := false
@@ -174,120 +184,27 @@ func (gs *guards) take(now time.Time) (due []*guard, next time.Time) {
 			(*fn)()
 		}
 	}
-	next = now.Add(guardInterval)
-	if len(gs.extra) > 0 {
+	for g := range gs.all {
+		if (everyone || !now.Before(g.due)) && g.ctx.Err() == nil {
+			g.due = now.Add(guardInterval)
+			due = append(due, g)
+		}
+	}
+	return due
+}
+
+// next is when the next guard will be due, guardInterval from now at the latest.
+func (gs *guards) next(now time.Time) time.Time {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	next := now.Add(guardInterval)
+	if len(gs.extra) > 0 && gs.extra[0].Before(next) {
 		next = gs.extra[0]
 	}
 	for g := range gs.all {
-		if everyone || !now.Before(g.due) {
-			g.due = now.Add(guardInterval)
-			due = append(due, g)
-		} else if g.due.Before(next) {
+		if g.due.Before(next) && g.ctx.Err() == nil {
 			next = g.due
 		}
 	}
-	return due, next
-}
-
-// Start reviews guards until ctx ends.
-func (a *Authorizer) Start(ctx context.Context) error {
-	timer := time.NewTimer(guardInterval)
-	defer timer.Stop()
-	for {
-		due, next := a.guards.take(time.Now())
-		a.reviewGuards(ctx, due)
-		timer.Reset(time.Until(next))
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-timer.C:
-		case <-a.guards.wake:
-		}
-	}
-}
-
-// reviewGuards asks once for each question that the guards have, past what is kept.
-func (a *Authorizer) reviewGuards(ctx context.Context, due []*guard) {
-	if len(due) == 0 {
-		return
-	}
-	round := &round{a: a, answers: map[string]*answer{}}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxGuardReviews)
-	for _, g := range due {
-		group.Go(func() error {
-			a.reviewGuard(ctx, round, g)
-			return nil
-		})
-	}
-	_ = group.Wait() // the functions return none
-}
-
-func (a *Authorizer) reviewGuard(ctx context.Context, round *round, g *guard) {
-	now := time.Now()
-	err := round.caller(ctx, g.caller)
-	for _, right := range g.rights {
-		if err == nil {
-			err = round.right(ctx, question{who: g.caller.User, host: right.Host, right: right.Right})
-		}
-	}
-	switch {
-	case err == nil:
-		g.verified = now
-	case errors.Is(err, ErrRevoked):
-		g.cancel(err)
-	case ctx.Err() == nil && now.Sub(g.verified) > guardOutage:
-		g.cancel(fmt.Errorf("%w: %w", ErrUnverified, err))
-	}
-}
-
-// round remembers the answers of one pass over the guards.
-type round struct {
-	a       *Authorizer
-	mu      sync.Mutex
-	answers map[string]*answer
-}
-
-type answer struct {
-	once sync.Once
-	err  error
-}
-
-func (r *round) once(key string, ask func() error) error {
-	r.mu.Lock()
-	got := r.answers[key]
-	if got == nil {
-		got = &answer{}
-		r.answers[key] = got
-	}
-	r.mu.Unlock()
-	got.once.Do(func() { got.err = ask() })
-	return got.err
-}
-
-// right returns nil, ErrRevoked, or why nobody could be asked.
-func (r *round) right(ctx context.Context, q question) error {
-	return r.once(q.key(), func() error {
-		allowed, err := r.a.review(ctx, q)
-		if err == nil && !allowed {
-			err = ErrRevoked
-		}
-		return err
-	})
-}
-
-// caller asks once for each token whether it still holds.
-func (r *round) caller(ctx context.Context, c *caller.Caller) error {
-	if c.Check == nil {
-		return nil
-	}
-	return r.once("token "+c.BearerToken, func() error {
-		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
-		defer cancel()
-		err := c.Check(ctx)
-		if errors.Is(err, caller.ErrRefused) {
-			return fmt.Errorf("%w: %w", ErrRevoked, err)
-		}
-		return err
-	})
+	return next
 }

@@ -20,13 +20,13 @@ import (
 	"context"
 	"net/http"
 	"slices"
-	"sync/atomic"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
 
 	"github.com/dockercontrol/dockercontrol/internal/access"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
@@ -42,94 +42,113 @@ const (
 
 // Hosts returns those of hosts on which the caller holds the right, in their order. It
 // asks for the cluster, else a namespace at a time, else for the caller's own rules, else
-// for each host. The error is a 503.
+// for each host. The error is a 503, and then there are no hosts.
 func (a *Authorizer) Hosts(ctx context.Context, c *caller.Caller, right access.Right, hosts []Host) ([]Host, error) {
 	if len(hosts) == 0 {
 		return nil, nil
 	}
 	everywhere, err := a.Allowed(ctx, c.User, Host{}, right)
-	if err != nil || everywhere {
-		return hosts[:len(hosts):len(hosts)], err
+	if err != nil {
+		return nil, err
+	}
+	if everywhere {
+		return slices.Clone(hosts), nil
 	}
 	byNamespace := map[string][]Host{}
 	for _, host := range hosts {
 		byNamespace[host.Namespace] = append(byNamespace[host.Namespace], host)
 	}
-	allowed := make(map[Host]*atomic.Bool, len(hosts))
-	for _, host := range hosts {
-		allowed[host] = &atomic.Bool{}
-	}
+	l := &list{a: a, caller: c, right: right, allowed: map[Host]bool{}}
+	// Hosts after namespaces, for maxHostReviews to bound both.
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(maxHostReviews)
-	for namespace, all := range byNamespace {
-		group.Go(func() error {
-			return a.hostsOf(groupCtx, c, right, namespace, all, func(h Host) { allowed[h].Store(true) })
-		})
+	for namespace, some := range byNamespace {
+		group.Go(func() error { return l.namespace(groupCtx, namespace, some) })
 	}
 	if err := group.Wait(); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(hosts), func(h Host) bool { return !allowed[h].Load() }), nil
+	group, groupCtx = errgroup.WithContext(ctx)
+	group.SetLimit(maxHostReviews)
+	for _, host := range l.open {
+		group.Go(func() error { return l.host(groupCtx, host) })
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(hosts), func(h Host) bool { return !l.allowed[h] }), nil
 }
 
-// hostsOf decides over the hosts of one namespace.
-func (a *Authorizer) hostsOf(ctx context.Context, c *caller.Caller, right access.Right, namespace string, hosts []Host, allow func(Host)) error {
-	all, err := a.Allowed(ctx, c.User, Host{Namespace: namespace}, right)
+// list is what is known of the hosts of one merged list.
+type list struct {
+	a      *Authorizer
+	caller *caller.Caller
+	right  access.Right
+
+	mu      sync.Mutex
+	allowed map[Host]bool
+	open    []Host // to be asked for one by one
+}
+
+// namespace decides over the hosts of one namespace, or leaves them open.
+func (l *list) namespace(ctx context.Context, namespace string, hosts []Host) error {
+	all, err := l.a.Allowed(ctx, l.caller.User, Host{Namespace: namespace}, l.right)
 	if err != nil {
 		return err
 	}
-	rest := hosts
-	if all {
-		rest = nil
-		for _, host := range hosts {
-			allow(host)
-		}
-	} else if len(hosts) > fewHosts && c.BearerToken != "" {
-		if rules, err := a.rules(ctx, c.BearerToken, namespace); err == nil {
-			// What the rules do not list is asked for where the list is not complete: other
-			// authorizers than RBAC say only yes or no.
-			rest = nil
-			for _, host := range hosts {
-				switch {
-				case granted(rules.ResourceRules, right, host.Name):
-					allow(host)
-				case rules.Incomplete:
-					rest = append(rest, host)
-				}
-			}
+	granting := func(Host) bool { return all }
+	decided := all
+	if !all && len(hosts) > fewHosts && l.caller.BearerToken != "" {
+		// A list that is not complete counts for nothing: an authorizer that can only say
+		// yes or no may refuse what another's rules grant.
+		if rules, err := l.a.rules(ctx, l.caller.BearerToken, namespace); err == nil && !rules.Incomplete {
+			granting = func(h Host) bool { return granted(rules.ResourceRules, l.right, h.Name) }
+			decided = true
 		}
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(maxHostReviews)
-	for _, host := range rest {
-		group.Go(func() error {
-			ok, err := a.Allowed(ctx, c.User, host, right)
-			if ok {
-				allow(host)
-			}
-			return err
-		})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !decided {
+		l.open = append(l.open, hosts...)
+		return nil
 	}
-	return group.Wait()
+	for _, host := range hosts {
+		if granting(host) {
+			l.allowed[host] = true
+		}
+	}
+	return nil
+}
+
+// host asks for one host.
+func (l *list) host(ctx context.Context, host Host) error {
+	allowed, err := l.a.Allowed(ctx, l.caller.User, host, l.right)
+	if err != nil || !allowed {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.allowed[host] = true
+	return nil
 }
 
 // rules asks with the caller's own token what they may do in a namespace.
 func (a *Authorizer) rules(ctx context.Context, token, namespace string) (*authorizationv1.SubjectRulesReviewStatus, error) {
 	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
 	defer cancel()
-	config := rest.CopyConfig(a.config)
-	config.BearerToken = token
-	// A redirect would carry the caller's token elsewhere.
-	client, err := rest.HTTPClientFor(config)
+	if err := a.reviews.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	defer a.reviews.Release(1)
+	client, err := kubernetes.NewForConfigAndClient(a.own, &http.Client{
+		Transport: transport.NewBearerAuthRoundTripper(token, a.transport),
+		// A redirect would carry the caller's token elsewhere.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	})
 	if err != nil {
 		return nil, err
 	}
-	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	clientset, err := kubernetes.NewForConfigAndClient(config, client)
-	if err != nil {
-		return nil, err
-	}
-	review, err := clientset.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx, &authorizationv1.SelfSubjectRulesReview{
+	review, err := client.AuthorizationV1().SelfSubjectRulesReviews().Create(ctx, &authorizationv1.SelfSubjectRulesReview{
 		Spec: authorizationv1.SelfSubjectRulesReviewSpec{Namespace: namespace},
 	}, metav1.CreateOptions{})
 	if err != nil {

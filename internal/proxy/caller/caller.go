@@ -19,6 +19,7 @@ package caller
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -52,6 +53,9 @@ type Caller struct {
 	// BearerToken is what the kube-apiserver takes as the caller's own proof; empty for
 	// other means than Token and Cookie. It must not reach a log, a record or an engine.
 	BearerToken string
+	// Session names the browser's session, which can end before its token; empty for other
+	// means than Cookie.
+	Session string
 	// Expires is when the proof ends; zero where it does not say.
 	Expires time.Time
 	// Check asks again whether the proof still holds; nil where only Expires ends it. The
@@ -68,6 +72,17 @@ type Caller struct {
 func (c *Caller) Actor() audit.Actor {
 	return audit.Actor{User: c.User.GetName(), UID: c.User.GetUID(), Groups: c.User.GetGroups()}
 }
+
+// String names the caller without the proof, for whoever prints one.
+func (c *Caller) String() string {
+	if c == nil {
+		return "nobody"
+	}
+	return fmt.Sprintf("%q by %s", c.User.GetName(), c.Means)
+}
+
+// GoString is String: %#v would spell the token out.
+func (c *Caller) GoString() string { return c.String() }
 
 type key struct{}
 
