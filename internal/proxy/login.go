@@ -121,7 +121,7 @@ func loginToken(w http.ResponseWriter, r *http.Request) (string, error) {
 	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
 		return "", apistatus.New(http.StatusUnsupportedMediaType, metav1.StatusReasonUnsupportedMediaType, "a login is application/json: {\"token\": \"...\"}")
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxLoginBody))
+	body, err := io.ReadAll(limit.Reader(w, r.Body, maxLoginBody))
 	var tooLong *http.MaxBytesError
 	if errors.As(err, &tooLong) {
 		return "", limit.TooLarge(maxLoginBody)

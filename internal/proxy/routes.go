@@ -28,6 +28,7 @@ import (
 
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/limit"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 )
 
 // apiPrefixes are the paths that answer with a Status and never with a page: those
@@ -44,7 +45,7 @@ func (s *Server) routes(pages http.Handler) http.Handler {
 		api = s.authenticated(s.engines)
 	}
 	who := s.authenticated(http.HandlerFunc(s.serveSession))
-	return secure(withRequestID(noQueryTokens(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return metrics.Handler(secure(withRequestID(noQueryTokens(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		path := r.URL.Path
 		switch {
 		case slices.ContainsFunc(apiPrefixes, func(p string) bool { return path == p || strings.HasPrefix(path, p+"/") }):
@@ -64,7 +65,7 @@ func (s *Server) routes(pages http.Handler) http.Handler {
 		default:
 			readOnly(w, r, func() { pages.ServeHTTP(w, r) })
 		}
-	}))))
+	})))))
 }
 
 // readOnly serves GET and HEAD.

@@ -55,8 +55,8 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/proxy/route"
 )
 
-// limit bounds the waiting of a test.
-const limit = 60 * time.Second
+// patience bounds the waiting of a test.
+const patience = 60 * time.Second
 
 // bed serves actions on one host, named prod in the namespace team.
 type bed struct {
@@ -86,7 +86,7 @@ func newBed(t testing.TB, endpoint string, change func(*Options)) *bed {
 	group.Go(func() { _ = cache.Start(ctx) })
 	group.Go(func() { _ = registry.Start(ctx) })
 	t.Cleanup(func() { cancel(); group.Wait() })
-	cache.Set(hostcache.Host{Key: prod, UID: "uid", Config: engine.Config{Endpoint: ep, Timeout: limit}})
+	cache.Set(hostcache.Host{Key: prod, UID: "uid", Config: engine.Config{Endpoint: ep, Timeout: patience}})
 
 	b := &bed{TB: t, endpoint: endpoint, recorder: &audittest.Recorder{}, cluster: &cluster{secrets: map[string]*corev1.Secret{}}}
 	opts := Options{
@@ -142,9 +142,9 @@ func simBed(t testing.TB, opts sim.Options, change func(*Options)) (*bed, *sim.E
 
 func (b *bed) eventually(what string, f func() bool) {
 	b.Helper()
-	for deadline := time.Now().Add(limit); !f(); time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !f(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			b.Fatalf("waited %v for %s", limit, what)
+			b.Fatalf("waited %v for %s", patience, what)
 		}
 	}
 }

@@ -35,6 +35,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/limit"
 )
 
 // maxBody bounds a request's body: etcd's own bound on an object, and a hundred times
@@ -56,7 +57,7 @@ func (c *call) read(v any) error {
 
 // readBody returns the body, nil where there is none.
 func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(limit.Reader(w, r.Body, maxBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

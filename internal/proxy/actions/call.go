@@ -31,6 +31,7 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/route"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/target"
 )
@@ -55,6 +56,9 @@ func (a *Actions) serve(w http.ResponseWriter, r *http.Request, line *action) {
 	if c.who == nil || c.who.User == nil {
 		apistatus.Write(w, apistatus.Unauthorized("nobody knows who sent this"))
 		return
+	}
+	if len(line.rights) > 0 {
+		metrics.Set(c.ctx, line.rights[0])
 	}
 	err := c.authorize(line.rights...)
 	if err == nil && len(line.rights) > 0 {

@@ -19,6 +19,7 @@ package apistatus
 import (
 	"errors"
 	"net/http"
+	"strconv"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,10 +36,21 @@ func Forbidden(user string, host types.NamespacedName, right access.Right) *apie
 	if least, ok := access.LeastRole(right); ok {
 		role = "a HostPermission with the role " + string(least) + " would give it"
 	}
-	err := New(http.StatusForbidden, metav1.StatusReasonForbidden, "user %q cannot %s %s/%s of %q in the namespace %q: %s",
-		user, right.Verb, access.Resource, right.Subresource, host.Name, host.Namespace, role)
+	err := New(http.StatusForbidden, metav1.StatusReasonForbidden, "user %q cannot %s %s/%s of %s: %s",
+		user, right.Verb, access.Resource, right.Subresource, hosts(host), role)
 	err.ErrStatus.Details = &metav1.StatusDetails{Group: access.Group, Kind: access.Resource, Name: host.Name}
 	return err
+}
+
+// hosts names what a right was asked on: one host, those of a namespace, or all.
+func hosts(host types.NamespacedName) string {
+	switch {
+	case host.Name != "":
+		return strconv.Quote(host.Name) + " in the namespace " + strconv.Quote(host.Namespace)
+	case host.Namespace != "":
+		return "every host in the namespace " + strconv.Quote(host.Namespace)
+	}
+	return "every host"
 }
 
 // HostNotFound says that there is no such DockerHost: 404.

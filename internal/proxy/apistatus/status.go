@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
 	"strings"
@@ -81,18 +82,20 @@ func TooManyRequests(after time.Duration, format string, args ...any) *apierrors
 }
 
 func retry(err *apierrors.StatusError, after time.Duration) *apierrors.StatusError {
-	err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: max(1, int32(after/time.Second))}
+	seconds := int32(min(math.Ceil(after.Seconds()), math.MaxInt32)) // earlier is in vain
+	err.ErrStatus.Details = &metav1.StatusDetails{RetryAfterSeconds: max(1, seconds)}
 	return err
 }
 
-// Write answers with a Status. Errors of other types than *StatusError are 500s whose
-// text stays here.
+// Write answers with a Status. Errors of other types than *StatusError, and those whose
+// code is no failure's, are 500s whose text stays here.
 func Write(w http.ResponseWriter, err error) {
 	var status *apierrors.StatusError
-	if !errors.As(err, &status) {
+	if !errors.As(err, &status) || http.StatusText(int(status.ErrStatus.Code)) == "" || status.ErrStatus.Code < http.StatusBadRequest {
 		status = New(http.StatusInternalServerError, metav1.StatusReasonInternalError, "internal error; the manager's log has it")
 	}
 	body := status.ErrStatus
+	body.Status = metav1.StatusFailure
 	body.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
 	h := w.Header()
 	if d := body.Details; d != nil {

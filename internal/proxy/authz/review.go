@@ -29,6 +29,7 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/dockercontrol/dockercontrol/internal/access"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 )
 
 // question is one SubjectAccessReview.
@@ -82,6 +83,7 @@ type decision struct {
 func (a *Authorizer) allowed(ctx context.Context, q question) (bool, error) {
 	key := q.key()
 	if d, ok := a.recall(key); ok {
+		metrics.CacheHit()
 		return d.allowed, nil
 	}
 	return a.ask(ctx, key, q)
@@ -159,11 +161,13 @@ func (a *Authorizer) send(ctx context.Context, who user.Info, spec authorization
 		spec.Extra[name] = values
 	}
 	review, err := a.client.AuthorizationV1().SubjectAccessReviews().Create(ctx, &authorizationv1.SubjectAccessReview{Spec: spec}, metav1.CreateOptions{})
+	allowed := err == nil && review.Status.Allowed && !review.Status.Denied
+	metrics.Reviewed(allowed, err)
 	if err != nil {
 		a.log.V(1).Info("A SubjectAccessReview failed", "error", err.Error())
 		return false, err
 	}
-	return review.Status.Allowed && !review.Status.Denied, nil
+	return allowed, nil
 }
 
 // AllowedPath says whether somebody may do something with a non-resource URL. It asks each

@@ -27,6 +27,7 @@ import (
 
 	"github.com/dockercontrol/dockercontrol/internal/access"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/limit"
 )
 
 // maxExecAnswer bounds the answer to an exec's creation, which holds an id.
@@ -61,7 +62,7 @@ func (x *exchange) openExecID() error {
 
 func (x *exchange) judgeExecCreate(ctx context.Context) error {
 	x.bodyDeadline()
-	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, access.MaxExecCreateBody))
+	body, err := io.ReadAll(limit.Reader(x.w, x.r.Body, access.MaxExecCreateBody))
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):

@@ -26,6 +26,7 @@ import (
 
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/conn"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 )
 
 const (
@@ -46,6 +47,7 @@ func (x *exchange) forward(ctx context.Context) error {
 		return x.takeOver(ctx)
 	}
 	if x.req.Streams {
+		defer metrics.Open(ctx, metrics.Passthrough)()
 		_ = conn.Patience(x.r, patience) // else the kernel's own, 30 s, holds
 	}
 	// A client that takes nothing must not keep what it has no right to any more.

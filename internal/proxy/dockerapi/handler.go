@@ -32,6 +32,7 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/authz"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/route"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/target"
 )
@@ -140,6 +141,7 @@ func (x *exchange) classify(context.Context) error {
 	if err != nil {
 		return apistatus.BadRequest("%s", err.Error())
 	}
+	metrics.Set(x.r.Context(), x.req.Right)
 	return nil
 }
 

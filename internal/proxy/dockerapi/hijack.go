@@ -31,6 +31,8 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/conn"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/limit"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 )
 
 const (
@@ -80,7 +82,7 @@ func (x *exchange) readHijackBody() error {
 		return nil
 	}
 	x.bodyDeadline()
-	body, err := io.ReadAll(http.MaxBytesReader(x.w, x.r.Body, maxHijackBody))
+	body, err := io.ReadAll(limit.Reader(x.w, x.r.Body, maxHijackBody))
 	if errors.As(err, new(*http.MaxBytesError)) {
 		return apistatus.New(http.StatusRequestEntityTooLarge, "RequestEntityTooLarge", "the body is longer than %d bytes", maxHijackBody)
 	} else if err != nil {
@@ -150,6 +152,7 @@ func (x *exchange) tunnel(ctx context.Context, resp *http.Response, upstream net
 	t := &tunnelled{r: x.r, down: down, in: io.MultiReader(bytes.NewReader(ahead), down), up: upstream, out: early}
 	ctx, leave := x.h.Tunnels.enter(ctx)
 	defer leave()
+	defer metrics.Open(ctx, metrics.Tunnel)()
 	stop := context.AfterFunc(ctx, t.reset)
 	defer stop()
 	_ = down.SetDeadline(time.Time{})

@@ -36,6 +36,7 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/authz"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/route"
 )
 
@@ -158,9 +159,11 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	case r.Method != http.MethodGet:
 		return apistatus.MethodNotAllowed(http.MethodGet)
 	case at.Segment == infoPath:
+		metrics.Set(r.Context(), infoGet)
 		return h.info(w, r, who, at)
 	}
 	kind := kinds[at.Segment]
+	metrics.Set(r.Context(), kind.right)
 	if at.Host != "" {
 		// Before the query is looked at: who may not read learns nothing.
 		if err := h.authorize(r.Context(), who, at.Key(), kind.right); err != nil {

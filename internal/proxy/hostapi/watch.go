@@ -28,6 +28,7 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/authz"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 )
 
 const (
@@ -71,6 +72,7 @@ func (rq *request) watch(w http.ResponseWriter, r *http.Request) error {
 	// takes a host away and not the stream, and follow sees to that.
 	ctx, stop := rq.h.options.Authorizer.Guard(r.Context(), rq.who, rights...)
 	defer stop()
+	defer metrics.Open(ctx, metrics.Watch)()
 	ctx, cancel := context.WithCancelCause(ctx)
 	wt := &watch{
 		request: rq, ctx: ctx, out: newLines(w), events: make(chan feedEvent, maxPending), fleets: make(chan fleetResult), nudge: make(chan struct{}, 1),

@@ -32,6 +32,7 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/authz"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/route"
 )
 
@@ -179,6 +180,7 @@ func (h *Handler) serveCancel(w http.ResponseWriter, r *http.Request, rt route.R
 // client reads, the newest is written.
 func (h *Handler) Watch(w http.ResponseWriter, r *http.Request, who *caller.Caller, j *Job) {
 	ctx := r.Context()
+	defer metrics.Open(ctx, metrics.Job)()
 	if h.Guard != nil {
 		var rights []authz.Right // the owner's credentials are enough
 		if !j.owned(who) {

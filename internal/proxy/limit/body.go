@@ -17,6 +17,7 @@ limitations under the License.
 package limit
 
 import (
+	"io"
 	"net/http"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -39,9 +40,21 @@ func Body(most int64, next http.Handler) http.Handler {
 			apistatus.Write(w, TooLarge(most))
 			return
 		}
-		r.Body = http.MaxBytesReader(w, r.Body, most)
+		r.Body = Reader(w, r.Body, most)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// Reader is http.MaxBytesReader, which ends the connection only where it sees the server's
+// own ResponseWriter: it gets that, whatever is around it.
+func Reader(w http.ResponseWriter, body io.ReadCloser, most int64) io.ReadCloser {
+	for {
+		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return http.MaxBytesReader(w, body, most)
+		}
+		w = outer.Unwrap()
+	}
 }
 
 // TooLarge says that a body is longer than what is taken: 413.

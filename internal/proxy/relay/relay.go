@@ -31,9 +31,12 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/dockercontrol/dockercontrol/internal/access"
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/limit"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 )
 
 const (
@@ -97,6 +100,7 @@ func (r *Relay) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	q, err := Classify(req.Method, req.URL.EscapedPath(), req.URL.RawQuery)
 	if err == nil {
+		metrics.Set(req.Context(), access.Right{Verb: access.Verb(q.Verb)}) // of no host
 		err = checkHeaders(q, req)
 	}
 	if err == nil && c.BearerToken == "" {
@@ -170,7 +174,7 @@ func readBody(w http.ResponseWriter, req *http.Request) ([]byte, error) {
 		return nil, nil
 	}
 	var tooLong *http.MaxBytesError
-	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxBody))
+	body, err := io.ReadAll(limit.Reader(w, req.Body, maxBody))
 	switch {
 	case errors.As(err, &tooLong):
 		return nil, apistatus.New(http.StatusRequestEntityTooLarge, metav1.StatusReasonRequestEntityTooLarge, "the body is longer than %d bytes", maxBody)

@@ -29,6 +29,7 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 )
 
 const (
@@ -83,6 +84,7 @@ func (r *Relay) serveWatch(w http.ResponseWriter, req *http.Request, c *caller.C
 		return
 	}
 	defer r.watches.leave(user)
+	defer metrics.Open(req.Context(), metrics.Relay)()
 
 	guarded, stop := r.options.Guard(req.Context(), c)
 	defer stop()

@@ -21,6 +21,8 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/types"
@@ -100,14 +102,28 @@ func (r Route) finish(rest string) (Route, bool, error) {
 	}
 	for i, part := range parts {
 		decoded, err := url.PathUnescape(part)
-		if err != nil || decoded == "" || len(decoded) > maxObject || decoded == "." || decoded == ".." ||
-			strings.ContainsFunc(decoded, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' || c == '%' || c == 0xfffd }) ||
-			i != 1 && strings.Contains(decoded, "/") {
-			return Route{}, true, fmt.Errorf("part %d of the path after the host is empty, too long or no name", i+1)
+		// Only objects have names that need an escape: a segment or an action with one is
+		// another spelling of what is compared elsewhere.
+		if err != nil || !isName(decoded) || i != 1 && decoded != part {
+			return Route{}, true, fmt.Errorf("part %d of what is to serve is empty, too long or no name", i+1)
 		}
 		*[]*string{&r.Segment, &r.Object, &r.Action}[i] = decoded
 	}
 	return r, true, nil
+}
+
+// isName tells what can be an object's name, slashes and all, and no other path to
+// whoever puts it into one: an engine's client cleans "images/../x".
+func isName(s string) bool {
+	if len(s) > maxObject || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || strings.ContainsAny(s, `\%`) {
+		return false
+	}
+	for part := range strings.SplitSeq(s, "/") {
+		if part == "" || part == "." || part == ".." {
+			return false
+		}
+	}
+	return true
 }
 
 type key struct{}
