@@ -129,18 +129,20 @@ func parseMetrics(b *testing.B, r io.Reader) map[string]*dto.MetricFamily {
 type manager struct {
 	*process
 	metrics string
+	proxy   string // its address
 }
 
 // startManager starts bin/manager with the flags of an installation, but for the
-// metrics, which it serves in plain text to whoever is on this machine.
-func (c *cluster) startManager(b *testing.B) *manager {
+// metrics, which it serves in plain text to whoever is on this machine, and more.
+func (c *cluster) startManager(b *testing.B, more ...string) *manager {
 	b.Helper()
-	address := freeAddress(b)
-	return &manager{metrics: "http://" + address + "/metrics", process: start(b, "manager",
+	metrics, proxy := freeAddress(b), freeAddress(b)
+	args := []string{
 		"--kubeconfig", c.kubeconfig, "--unix-endpoint-namespaces=*",
-		"--metrics-bind-address="+address, "--metrics-secure=false",
-		"--health-probe-bind-address=0", "--proxy-address="+freeAddress(b),
-	)}
+		"--metrics-bind-address=" + metrics, "--metrics-secure=false",
+		"--health-probe-bind-address=0", "--proxy-address=" + proxy,
+	}
+	return &manager{metrics: "http://" + metrics + "/metrics", proxy: proxy, process: start(b, "manager", append(args, more...)...)}
 }
 
 // goroutines is how many the manager has.

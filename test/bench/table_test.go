@@ -41,6 +41,8 @@ type figure struct {
 	// reference is what of stands for.
 	reference float64
 	of        string
+	// share is how much of the reference is the aim, for what had better be more.
+	share float64
 }
 
 // unit spells a number.
@@ -56,6 +58,14 @@ func seconds(v float64) string {
 func cores(v float64) string { return fmt.Sprintf("%.4f cores", v) }
 
 func megabytes(v float64) string { return fmt.Sprintf("%.0f MB", v/1e6) }
+
+func megabytesPerSecond(v float64) string { return fmt.Sprintf("%.0f MB/s", v/1e6) }
+
+func perSecond(v float64) string { return fmt.Sprintf("%.0f/s", v) }
+
+func microseconds(v float64) string { return fmt.Sprintf("%.0f us", v*1e6) }
+
+func kilobytesUnit(v float64) string { return fmt.Sprintf("%.0f kB", v/1e3) }
 
 func number(v float64) string { return fmt.Sprintf("%.4g", v) }
 
@@ -91,6 +101,13 @@ func (f figure) row() []string {
 		cells[1] = fmt.Sprintf("%s<= %s: %s", what, f.unit(f.aim), met)
 	}
 	middle := quantile(f.samples, 0.5)
+	if f.share > 0 {
+		met := "met"
+		if middle < f.share*f.reference {
+			met = "missed"
+		}
+		cells[1] = fmt.Sprintf("ratio >= %.1f: %s", f.share, met)
+	}
 	cells[2] = f.unit(middle)
 	if len(f.samples) > 1 {
 		cells[3], cells[5] = f.unit(quantile(f.samples, 0.95)), f.unit(slices.Max(f.samples))
