@@ -51,6 +51,7 @@ type client struct {
 	dialer  *dialer
 	unary   *http.Transport
 	streams *http.Transport
+	carried *http.Transport
 	// slots bounds the unary calls under way, those for the upkeep apart.
 	slots chan struct{}
 
@@ -73,6 +74,7 @@ func (c *client) Close() error {
 	c.dialer.close()
 	c.unary.CloseIdleConnections()
 	c.streams.CloseIdleConnections()
+	c.carried.CloseIdleConnections()
 	return nil
 }
 

@@ -86,6 +86,7 @@ func (p *prepared) Open() engine.Engine {
 		dialer:  d,
 		unary:   unaryTransport(p.cfg, d),
 		streams: streamTransport(d),
+		carried: carriedTransport(d),
 		slots:   make(chan struct{}, p.cfg.MaxConnections),
 		ctx:     ctx,
 		cancel:  cancel,
@@ -102,6 +103,15 @@ func unaryTransport(cfg engine.Config, d *dialer) *http.Transport {
 func streamTransport(d *dialer) *http.Transport {
 	t := baseTransport(d)
 	t.DisableKeepAlives = true
+	return t
+}
+
+// carriedTransport is for what is forwarded and may be large. Its connections are few, so
+// their buffers may be: an engine's chunks are 32 KiB, and go by twos and not in pieces of
+// 4 KiB.
+func carriedTransport(d *dialer) *http.Transport {
+	t := streamTransport(d)
+	t.ReadBufferSize, t.WriteBufferSize = 64<<10, 64<<10
 	return t
 }
 

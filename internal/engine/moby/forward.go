@@ -32,7 +32,7 @@ import (
 func (c *client) Forward(req *http.Request, long bool) (*http.Response, error) {
 	transport := c.unaryCalls(0)
 	if long {
-		transport = c.streamCalls()
+		transport = apiTransport{c: c, base: c.carried}
 	}
 	var connected atomic.Bool
 	ctx, cancel := c.streamContext(req.Context())

@@ -17,13 +17,12 @@ limitations under the License.
 package dockerapi
 
 import (
+	"context"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"strings"
-	"sync"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -43,7 +42,7 @@ type Masker interface {
 }
 
 // answer carries an engine's answer to the client.
-func (x *exchange) answer(resp *http.Response) error {
+func (x *exchange) answer(ctx context.Context, resp *http.Response) error {
 	code := resp.StatusCode
 	switch {
 	case code/100 == 1, code/100 == 3 && code != http.StatusNotModified:
@@ -52,7 +51,8 @@ func (x *exchange) answer(resp *http.Response) error {
 		return x.signExec(resp)
 	}
 	x.begin(resp)
-	out := x.stream(code)
+	out := x.stream(ctx, code)
+	defer out.close()
 	masked := x.masked && code/100 == 2 && x.r.Method != http.MethodHead
 	if masked {
 		x.w.Header().Del("Content-Length")
@@ -65,10 +65,8 @@ func (x *exchange) answer(resp *http.Response) error {
 		if err := x.h.Mask.Copy(x.req.Operation, out, resp.Body); err != nil {
 			return err
 		}
-		out.head()
 	default:
 		if x.r.Method == http.MethodHead || resp.ContentLength == 0 {
-			out.head()
 			break
 		}
 		buffer := buffers.Get().(*[]byte)
@@ -76,7 +74,9 @@ func (x *exchange) answer(resp *http.Response) error {
 		if _, err := io.CopyBuffer(out, onlyReader{resp.Body}, *buffer); err != nil {
 			return err
 		}
-		out.head()
+	}
+	if err := out.finish(); err != nil {
+		return err
 	}
 	for name, values := range resp.Trailer {
 		x.w.Header()[http.TrailerPrefix+name] = values
@@ -93,56 +93,6 @@ func (x *exchange) begin(resp *http.Response) {
 		h["Content-Type"] = nil // and no guess of net/http's
 	}
 	h.Set("Cache-Control", "no-store")
-}
-
-// buffers are 64 KiB each: four TLS records, and what a pipe holds.
-var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
-
-// onlyReader hides WriteTo, so that the buffer is used.
-type onlyReader struct{ io.Reader }
-
-// stream is the client's side of an answer: it sends the head with the first bytes, and
-// flushes each write of what is followed.
-func (x *exchange) stream(code int) *stream {
-	return &stream{x: x, control: http.NewResponseController(x.w), flush: x.req.Streams, code: code}
-}
-
-type stream struct {
-	x       *exchange
-	control *http.ResponseController
-	flush   bool
-	code    int
-}
-
-// head sends the status, unless it was sent.
-func (s *stream) head() {
-	if !s.x.begun {
-		s.x.begun = true
-		s.deadline()
-		s.x.w.WriteHeader(s.code)
-		if s.flush {
-			_ = s.control.Flush()
-		}
-	}
-}
-
-func (s *stream) deadline() { _ = s.control.SetWriteDeadline(time.Now().Add(patience)) }
-
-// Write implements io.Writer.
-func (s *stream) Write(p []byte) (int, error) {
-	if !s.x.begun {
-		s.x.begun = true
-		s.x.w.WriteHeader(s.code)
-	}
-	s.deadline()
-	n, err := s.x.w.Write(p)
-	if err == nil && s.flush {
-		err = s.control.Flush()
-	}
-	if err != nil {
-		err = clientGone{err}
-	}
-	return n, err
 }
 
 // clientGone is a failure of the client's side.

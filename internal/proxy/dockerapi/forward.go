@@ -51,7 +51,7 @@ func (x *exchange) forward(ctx context.Context) error {
 		_ = conn.Patience(x.r, patience) // else the kernel's own, 30 s, holds
 	}
 	// A client that takes nothing must not keep what it has no right to any more.
-	stop := context.AfterFunc(ctx, func() { _ = http.NewResponseController(x.w).SetWriteDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = http.NewResponseController(x.w).SetWriteDeadline(past) })
 	defer stop()
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -66,7 +66,7 @@ func (x *exchange) forward(ctx context.Context) error {
 		return cause(ctx, apistatus.FromEngine(err))
 	}
 	defer func() { _ = resp.Body.Close() }()
-	return cause(ctx, x.answer(resp))
+	return cause(ctx, x.answer(ctx, resp))
 }
 
 // cause prefers why a context was ended to what failed then.
@@ -98,7 +98,7 @@ func (x *exchange) outgoing(ctx context.Context) *http.Request {
 	case x.body != nil:
 		out.Body, out.ContentLength = io.NopCloser(bytes.NewReader(x.body)), int64(len(x.body))
 	case x.r.ContentLength != 0:
-		out.Body = &requestBody{x: x}
+		out.Body = &requestBody{ReadCloser: x.r.Body, deadline: deadline{set: http.NewResponseController(x.w).SetReadDeadline}}
 		out.Trailer = x.r.Trailer
 	}
 	return out
@@ -116,13 +116,16 @@ func setPath(u *url.URL, path string) {
 	u.Path, u.RawPath = decoded, path
 }
 
-// requestBody reads the client's body, each time with a new deadline.
-type requestBody struct{ x *exchange }
+// requestBody reads the client's body, and moves the deadline for that on.
+type requestBody struct {
+	io.ReadCloser
+	deadline deadline
+}
 
 // Read implements io.Reader.
 func (b *requestBody) Read(p []byte) (int, error) {
-	b.x.bodyDeadline()
-	return b.x.r.Body.Read(p)
+	b.deadline.move()
+	return b.ReadCloser.Read(p)
 }
 
 // Close implements io.Closer. The server closes the body itself.

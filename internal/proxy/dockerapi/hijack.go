@@ -69,7 +69,7 @@ func (x *exchange) takeOver(ctx context.Context) error {
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if !takesOver(resp) {
-		return cause(ctx, x.answer(resp))
+		return cause(ctx, x.answer(ctx, resp))
 	}
 	return x.tunnel(ctx, resp, upstream, early)
 }
