@@ -24,6 +24,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/dockercontrol/dockercontrol/internal/cork"
 )
 
 // dialTLS connects with TLS, the handshake included.
@@ -40,7 +42,8 @@ func (d *dialer) dialTLS(ctx context.Context) (*conn, error) {
 		_ = raw.Close()
 		return nil, &handshakeError{err}
 	}
-	return &conn{Conn: &tlsConn{Conn: t}, raw: raw}, nil
+	tcp, _ := raw.(*net.TCPConn)
+	return &conn{Conn: &tlsConn{Conn: t, tcp: tcp}, raw: raw}, nil
 }
 
 // handshakeError is a failure after the connection was made.
@@ -54,7 +57,8 @@ func (e *handshakeError) Unwrap() error { return e.error }
 // while the alert that says why waits to be read or was read already.
 type tlsConn struct {
 	*tls.Conn
-	answered atomic.Bool // something was read
+	tcp      *net.TCPConn // what lies under it
+	answered atomic.Bool  // something was read
 	alert    atomic.Pointer[error]
 }
 
@@ -75,7 +79,7 @@ func (c *tlsConn) Read(p []byte) (int, error) {
 
 // Write implements net.Conn.
 func (c *tlsConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
+	n, err := cork.Write(c.tcp, len(p), func() (int, error) { return c.Conn.Write(p) })
 	if err != nil && !c.answered.Load() {
 		if errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) {
 			_ = c.Conn.SetReadDeadline(time.Now().Add(alertWait))

@@ -104,3 +104,12 @@ func Patience(r *http.Request, d time.Duration) error {
 	}
 	return setUserTimeout(raw, d)
 }
+
+// TCP returns the connection below TLS that the request came by; nil where it is not known.
+func TCP(r *http.Request) *net.TCPConn {
+	c, err := tcp(r)
+	if err != nil {
+		return nil
+	}
+	return c
+}

@@ -19,9 +19,13 @@ package dockerapi
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/dockercontrol/dockercontrol/internal/cork"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/conn"
 )
 
 const (
@@ -59,6 +63,7 @@ type stream struct {
 	timer    *time.Timer
 	armed    bool
 	closed   bool
+	tcp      *net.TCPConn
 	err      error // the first; nothing is written after it
 }
 
@@ -75,7 +80,7 @@ func (x *exchange) stream(ctx context.Context, code int) *stream {
 		}
 		return err
 	}
-	return &stream{x: x, control: control, follow: x.req.Streams, code: code, deadline: deadline{set: set}}
+	return &stream{x: x, control: control, follow: x.req.Streams, code: code, deadline: deadline{set: set}, tcp: conn.TCP(x.r)}
 }
 
 // head sends the status, unless it was sent.
@@ -177,7 +182,7 @@ func (s *stream) send(p []byte) error {
 		return s.err
 	}
 	s.begin()
-	if _, err := s.x.w.Write(p); err != nil {
+	if _, err := cork.Write(s.tcp, len(p), func() (int, error) { return s.x.w.Write(p) }); err != nil {
 		s.err = clientGone{err}
 	}
 	return s.err
