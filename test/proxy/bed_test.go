@@ -36,6 +36,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/internal/manager"
 	"github.com/dockercontrol/dockercontrol/test/testbed"
 	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
@@ -43,7 +44,12 @@ import (
 // patient is how long a test waits for what takes milliseconds on a quiet machine.
 const patient = 30 * time.Second
 
-func TestMain(m *testing.M) { os.Exit(testenv.Run(m)) }
+func TestMain(m *testing.M) {
+	if config := os.Getenv(replicaEnv); config != "" {
+		os.Exit(runReplica(config))
+	}
+	os.Exit(testenv.Run(m))
+}
 
 // bed is a cluster with managers that serve a proxy, and one host on a real engine.
 type bed struct {
@@ -88,21 +94,30 @@ func (b *bed) connect(t *testing.T, endpoint string) {
 	b.WaitReady(t, b.host, "True/Connected", patient)
 }
 
-// startManager adds a replica.
+// startManager adds a manager in the test's process.
 func (b *bed) startManager(t *testing.T) {
+	t.Helper()
+	o := b.options(t)
+	b.managers = append(b.managers, b.StartManager(t, o))
+	b.addresses = append(b.addresses, o.ProxyAddress)
+	b.trails = append(b.trails, o.AuditFile)
+	b.waitServing(t, o.ProxyAddress)
+}
+
+// options are a replica's: the replicas of a bed share their keys, and the first one
+// leads.
+func (b *bed) options(t *testing.T) manager.Options {
 	t.Helper()
 	dir := t.TempDir()
 	pair := b.ca.Server(t, "localhost", "127.0.0.1")
 	o := testenv.ManagerOptions(b.namespace)
+	o.LeaderElect, o.Namespace = true, b.namespace
 	o.ProxyAddress = freeAddress(t)
 	o.ProxyCertFile, o.ProxyKeyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	o.AuditFile = filepath.Join(dir, "audit.jsonl")
 	writeFile(t, o.ProxyCertFile, pair.Cert)
 	writeFile(t, o.ProxyKeyFile, pair.Key)
-	b.managers = append(b.managers, b.StartManager(t, o))
-	b.addresses = append(b.addresses, o.ProxyAddress)
-	b.trails = append(b.trails, o.AuditFile)
-	b.waitServing(t, o.ProxyAddress)
+	return o
 }
 
 func (b *bed) waitServing(t *testing.T, address string) {
