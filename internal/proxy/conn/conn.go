@@ -91,6 +91,24 @@ func Reset(r *http.Request) error {
 	return c.Close()
 }
 
+// Fragile makes the request's connection end by a reset where this process dies, until it
+// is told otherwise. Without it the kernel ends the connections of a process that was
+// killed in good order, and a client of raw bytes takes that for the end of them.
+func Fragile(r *http.Request, fragile bool) error {
+	c, err := tcp(r)
+	if err != nil {
+		return err
+	}
+	linger := -1 // the kernel's own
+	if fragile {
+		linger = 0
+	}
+	if err := c.SetLinger(linger); err != nil {
+		return fmt.Errorf("choosing how a client's connection ends: %w", err)
+	}
+	return nil
+}
+
 // Patience is how long the client may read nothing, from now to the end of its
 // connection: others that share it by HTTP/2 are waited for as long.
 func Patience(r *http.Request, d time.Duration) error {

@@ -157,6 +157,7 @@ func (x *exchange) tunnel(ctx context.Context, resp *http.Response, upstream net
 	defer stop()
 	_ = down.SetDeadline(time.Time{})
 	_ = conn.Patience(x.r, tunnelPatience)
+	_ = conn.Fragile(x.r, true)
 	if _, err := down.Write(x.head(resp)); err != nil {
 		t.reset()
 		return clientGone{err}
@@ -212,6 +213,7 @@ func (t *tunnelled) run() error {
 		<-clientEnd
 		return err
 	}
+	_ = conn.Fragile(t.r, false)
 	closeWrite(t.down)
 	_ = t.down.SetReadDeadline(time.Now().Add(linger))
 	<-clientEnd
