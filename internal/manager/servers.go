@@ -26,6 +26,7 @@ import (
 	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
+	utilrand "k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/apimachinery/pkg/version"
 	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -77,9 +78,9 @@ func (s servers) addProxy(ctx context.Context, mgr ctrl.Manager, o Options) erro
 	if err != nil {
 		return err
 	}
-	replica, err := os.Hostname() // in a cluster, the pod's name
+	replica, err := replicaName()
 	if err != nil {
-		return fmt.Errorf("naming this replica: %w", err)
+		return err
 	}
 	server, err := proxy.NewServer(proxy.Options{
 		Address: o.ProxyAddress, CertFile: o.ProxyCertFile, KeyFile: o.ProxyKeyFile,
@@ -104,6 +105,16 @@ func (s servers) addProxy(ctx context.Context, mgr ctrl.Manager, o Options) erro
 	}
 	s.ready["proxy"] = server.ReadyCheck
 	return watchGrants(ctx, mgr, server.GrantsChanged)
+}
+
+// replicaName is the host's name, in a cluster the Pod's, and something that tells apart
+// two processes there, and this one from the one before a restart.
+func replicaName() (string, error) {
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("naming this replica: %w", err)
+	}
+	return host + "-" + utilrand.String(5), nil
 }
 
 // watchGrants tells the proxy of each change of a Role or a RoleBinding of ours.

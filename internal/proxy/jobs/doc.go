@@ -29,8 +29,12 @@ limitations under the License.
 // # Replicas
 //
 // Jobs are in the memory of the replica that was asked: a restart forgets them, though
-// it lets them finish first (ShutdownTimeout). A job's id names its replica, so another
-// one can hand the request on (Options.Forward), or say whom to ask.
+// it lets them finish first (ShutdownTimeout), and a list has those of the replica that
+// answers. A job's id names its replica, so another one can hand the request on
+// (Options.Forward), or say whom to ask: without Forward, which the manager does not set
+// yet, that is a 404 with the cause OtherReplica and Retry-After. Behind a balancer a
+// client asks again until it comes to the right one, or follows the job in the request
+// that began it (?wait=true), which needs no other.
 //
 // # Ends
 //

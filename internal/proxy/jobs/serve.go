@@ -93,7 +93,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if forward := h.Registry.opts.Forward; forward != nil && forward(w, r, elsewhere.replica) {
 			return
 		}
-		err = apistatus.NotFound("the job is kept by replica %q of the manager, and this is %q: ask that one, or try again", elsewhere.replica, h.Registry.opts.Replica)
+		err = notHere(elsewhere.replica, h.Registry.opts.Replica)
 	}
 	if err == nil && !h.sees(r.Context(), who, j, &err) && err == nil {
 		err = errUnknownJob
@@ -109,6 +109,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		v, _ := j.View()
 		apistatus.WriteJSON(w, http.StatusOK, v)
 	}
+}
+
+// CauseOtherReplica is the cause of a 404 whose message names the replica that has the
+// job: a client that goes on asking comes to it through a balancer, unless it has ended.
+const CauseOtherReplica metav1.CauseType = "OtherReplica"
+
+func notHere(replica, here string) error {
+	err := apistatus.NotFound("the job is kept by the replica %q of the manager, and this is %q: ask again until that one answers; where it has ended, the job is forgotten", replica, here)
+	err.ErrStatus.Details = &metav1.StatusDetails{
+		Kind: Segment, RetryAfterSeconds: 1, Causes: []metav1.StatusCause{{Type: CauseOtherReplica, Message: replica, Field: "metadata.name"}},
+	}
+	return err
 }
 
 func isTrue(s string) bool {
