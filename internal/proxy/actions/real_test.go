@@ -33,7 +33,7 @@ import (
 type engineBed struct {
 	*bed
 	docker   *testbed.Dockerd
-	registry *testRegistry
+	registry *testbed.Registry
 	base     []byte
 }
 
@@ -44,9 +44,8 @@ func TestModernDockerd(t *testing.T) { testReal(t, true) }
 
 func testReal(t *testing.T, modern bool) {
 	t.Parallel()
-	d := testbed.StartDockerd(t, testbed.DockerdOptions{TCP: true, Swarm: true, Modern: modern, Args: []string{"--insecure-registry", "198.18.0.0/15"}})
-	here := d.Address()[:strings.LastIndexByte(d.Address(), '.')] + ".1" // the other end of its cable
-	b := &engineBed{bed: newBed(t, d.Endpoint(), nil), docker: d, registry: newRegistry(t, here), base: testbed.BusyboxTar(t)}
+	d := testbed.StartDockerd(t, testbed.DockerdOptions{TCP: true, Swarm: true, Modern: modern, Args: testbed.RegistryArgs()})
+	b := &engineBed{bed: newBed(t, d.Endpoint(), nil), docker: d, registry: d.StartRegistry(t), base: testbed.BusyboxTar(t)}
 	for _, test := range []struct {
 		name string
 		run  func(*engineBed, *testing.T)
@@ -77,8 +76,8 @@ func (b *engineBed) image(name, version string, config map[string]any) string {
 	for k, v := range config {
 		all[k] = v
 	}
-	b.registry.push(b, name, all, b.base, fileTar(b, "version", name+" "+version))
-	return b.registry.address + "/" + name
+	b.registry.Push(b, name, all, b.base, testbed.FileTar(b, "version", name+" "+version))
+	return b.registry.Address + "/" + name
 }
 
 func (b *engineBed) pulled(ref string) {
@@ -90,21 +89,15 @@ func (b *engineBed) pulled(ref string) {
 
 func (b *engineBed) testPull(t *testing.T) {
 	ref := b.image("team/app:1", "1", nil)
-	b.registry.mu.Lock()
-	b.registry.user, b.registry.password = "robot", "canary-password"
-	b.registry.mu.Unlock()
-	defer func() {
-		b.registry.mu.Lock()
-		b.registry.password = ""
-		b.registry.mu.Unlock()
-	}()
+	b.registry.Protect("robot", "canary-password")
+	defer b.registry.Protect("", "")
 	v := b.job("images/pull", map[string]string{"ref": ref})
 	if v.State != jobs.Failed || v.Error.Code != 403 || !strings.Contains(v.Error.Message, "pullSecret") {
 		t.Errorf("a pull without credentials is %s, %+v", v.State, v.Error)
 	}
 	auth := base64.StdEncoding.EncodeToString([]byte("robot:canary-password"))
 	b.cluster.secrets["regcred"] = &corev1.Secret{Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{
-		corev1.DockerConfigJsonKey: fmt.Appendf(nil, `{"auths": {"https://%s/v1/": {"auth": %q}}}`, b.registry.address, auth),
+		corev1.DockerConfigJsonKey: fmt.Appendf(nil, `{"auths": {"https://%s/v1/": {"auth": %q}}}`, b.registry.Address, auth),
 	}}
 	body := map[string]string{"ref": ref, "pullSecret": "regcred"}
 	b.as("Operator", 403, "POST", "images/pull", body) // it may pull, and may not read Secrets
@@ -128,7 +121,7 @@ func (b *engineBed) testPull(t *testing.T) {
 	if strings.Contains(string(everything), "canary") || strings.Contains(string(everything), auth) {
 		t.Error("the password is told")
 	}
-	v = b.job("images/pull", map[string]string{"ref": b.registry.address + "/team/app:none", "pullSecret": "regcred"})
+	v = b.job("images/pull", map[string]string{"ref": b.registry.Address + "/team/app:none", "pullSecret": "regcred"})
 	if v.State != jobs.Failed || v.Error.Code != 404 {
 		t.Errorf("a pull of a tag that is not there is %s, %+v", v.State, v.Error)
 	}

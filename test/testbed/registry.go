@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package actions
+package testbed
 
 import (
 	"archive/tar"
@@ -32,38 +32,49 @@ import (
 	"testing"
 )
 
-// testRegistry serves images by the pull half of the distribution specification, to those who
-// know its password.
-type testRegistry struct {
-	address        string
-	user, password string
+// Registry serves images by the pull half of the distribution specification, in plain
+// HTTP, to those who know its password.
+type Registry struct {
+	// Address is the first part of its images' names.
+	Address string
 
-	mu        sync.Mutex
-	blobs     map[string][]byte
-	manifests map[string][]byte // by repository:tag and repository@digest
-	refused   int
+	mu             sync.Mutex
+	user, password string
+	blobs          map[string][]byte
+	manifests      map[string][]byte // by repository:tag and repository@digest
 }
 
-// newRegistry listens at an address of this machine.
-func newRegistry(t testing.TB, ip string) *testRegistry {
+// RegistryArgs are the arguments of an engine that pulls from a Registry.
+func RegistryArgs() []string { return []string{"--insecure-registry", "198.18.0.0/15"} }
+
+// StartRegistry serves until the test ends, where an engine with TCP and RegistryArgs
+// reaches it.
+func (d *Dockerd) StartRegistry(t testing.TB) *Registry {
 	t.Helper()
-	l, err := net.Listen("tcp", net.JoinHostPort(ip, "0"))
+	here, _ := d.machine.slot.addresses()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", net.JoinHostPort(here, "0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := &testRegistry{address: l.Addr().String(), blobs: map[string][]byte{}, manifests: map[string][]byte{}}
+	g := &Registry{Address: l.Addr().String(), blobs: map[string][]byte{}, manifests: map[string][]byte{}}
 	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: g}}
 	server.Start()
 	t.Cleanup(server.Close)
 	return g
 }
 
+// Protect lets in who knows a password only; an empty one is none.
+func (g *Registry) Protect(user, password string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.user, g.password = user, password
+}
+
 // ServeHTTP serves /v2/.
-func (g *testRegistry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (g *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if user, password, _ := r.BasicAuth(); g.password != "" && (user != g.user || password != g.password) {
-		g.refused++
 		w.Header().Set("WWW-Authenticate", `Basic realm="test"`)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusUnauthorized)
@@ -104,9 +115,9 @@ func digest(b []byte) string {
 	return "sha256:" + hex.EncodeToString(sum[:])
 }
 
-// push makes an image of layers, which are tars, and gives it a tag in the place of an
+// Push makes an image of layers, which are tars, and gives it a tag in the place of an
 // older one.
-func (g *testRegistry) push(t testing.TB, name string, config map[string]any, layers ...[]byte) {
+func (g *Registry) Push(t testing.TB, name string, config map[string]any, layers ...[]byte) {
 	t.Helper()
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -144,13 +155,13 @@ func (g *testRegistry) push(t testing.TB, name string, config map[string]any, la
 	g.manifests[repository+"@"+digest(manifest)] = manifest
 }
 
-func (g *testRegistry) blob(b []byte, mediaType string) map[string]any {
+func (g *Registry) blob(b []byte, mediaType string) map[string]any {
 	g.blobs[digest(b)] = b
 	return map[string]any{"mediaType": mediaType, "size": len(b), "digest": digest(b)}
 }
 
-// fileTar is a tar of one file.
-func fileTar(t testing.TB, name, content string) []byte {
+// FileTar is a tar of one file.
+func FileTar(t testing.TB, name, content string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
