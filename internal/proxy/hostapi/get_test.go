@@ -45,7 +45,6 @@ func TestGet(t *testing.T) {
 		{"containers/abc1", "abc1"}, // the id before the name of another
 		{"containers/def3", "def3"},
 		{"containers/two", "abd2"},
-		{"containers/%2Ftwo", "abd2"},
 		{"containers/abd", "abd2"},
 		{"images/sha256:0123", "sha256:0123"},
 		{"images/012", "sha256:0123"},
