@@ -39,6 +39,9 @@ const (
 	Failed Outcome = "failed"
 )
 
+// Outcomes returns every outcome.
+func Outcomes() []Outcome { return []Outcome{Allowed, Denied, Succeeded, Failed} }
+
 // Actor is who acts: the identity that was authenticated, or a controller's name.
 type Actor struct {
 	User   string   `json:"user"`

@@ -128,6 +128,9 @@ func auditFilter(raw string) (audit.Filter, error) {
 			return f, apistatus.BadRequest("there is no parameter %q: there are limit, since, until, %s", name, strings.Join(sortedKeys(texts), ", "))
 		}
 	}
+	if outcomes := audit.Outcomes(); f.Outcome != "" && !slices.Contains(outcomes, f.Outcome) {
+		return f, apistatus.BadRequest("there is no outcome %q: there are %v", string(f.Outcome), outcomes)
+	}
 	return f, nil
 }
 
