@@ -55,7 +55,7 @@ func (b *bed) testExecIDs(t *testing.T, s *second, u *httpUser) {
 		s.pin(1 - i)
 		u.do(t, 200, "POST", b.path()+"/exec/"+id+"/start", map[string]any{"Detach": true})
 		s.pin(roundRobin)
-		u.eventually(t, 200, "GET", b.path()+"/exec/"+id+"/json", func(a answer) error {
+		u.eventually(t, 200, "GET", b.path()+"/exec/"+id+"/json", nil, func(a answer) error {
 			if !strings.Contains(string(a.body), `"ExitCode":3`) {
 				return fmt.Errorf("the exec is %s", a.body)
 			}
@@ -85,7 +85,7 @@ func (b *bed) testContinue(t *testing.T, s *second, u *httpUser) {
 	path := b.typed("containers")
 	for i := range s.backends {
 		s.pin(i)
-		u.eventually(t, 200, "GET", path, hasAll(want))
+		u.eventually(t, 200, "GET", path, nil, hasAll(want))
 	}
 	next, pages := "", 0
 	for got := map[string]bool{}; ; pages++ {
@@ -127,7 +127,7 @@ func (b *bed) testJobElsewhere(t *testing.T, s *second, u *httpUser) {
 		t.Errorf("asked for a job of %s: %s", replica, a.body)
 	}
 	s.pin(roundRobin)
-	u.eventually(t, 200, "GET", b.typed("jobs/"+job.Metadata.Name), succeeded)
+	u.eventually(t, 200, "GET", b.typed("jobs/"+job.Metadata.Name), nil, succeeded)
 }
 
 // testKill kills a replica through which a command is running.

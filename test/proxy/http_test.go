@@ -101,11 +101,11 @@ func (u *httpUser) do(t *testing.T, code int, method, path string, body any, hea
 
 // eventually repeats a request until its answer has a code, and holds where checks are
 // given.
-func (u *httpUser) eventually(t *testing.T, code int, method, path string, checks ...func(answer) error) answer {
+func (u *httpUser) eventually(t *testing.T, code int, method, path string, body any, checks ...func(answer) error) answer {
 	t.Helper()
 	var last answer
 	testenv.Eventually(t, patient, func(ctx context.Context) error {
-		a, err := u.try(ctx, method, path, nil)
+		a, err := u.try(ctx, method, path, body)
 		if err != nil {
 			return err
 		}

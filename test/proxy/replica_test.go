@@ -137,7 +137,7 @@ func (b *bed) balance(t *testing.T, token string) *second {
 	// a moment later.
 	for i := range s.backends {
 		s.pin(i)
-		b.as(t, token).eventually(t, 200, "GET", b.path()+"/_ping")
+		b.as(t, token).eventually(t, 200, "GET", b.path()+"/_ping", nil)
 	}
 	s.pin(roundRobin)
 	return s

@@ -72,7 +72,7 @@ func TestSession(t *testing.T) {
 		if want := "system:serviceaccount:" + b.namespace + ":operator"; me.User.Username != want {
 			t.Errorf("the session is of %q, want %q", me.User.Username, want)
 		}
-		browser.eventually(t, 200, "GET", b.typed("containers"), has(1))
+		browser.eventually(t, 200, "GET", b.typed("containers"), nil, has(1))
 		midway()
 		browser.do(t, 200, "GET", b.typed("containers"), nil)
 		browser.do(t, 200, "POST", b.typed("containers/web/restart?timeout=0"), nil)
