@@ -113,7 +113,7 @@ func (b *bed) testPages(t *testing.T, u *httpUser) {
 }
 
 // event is a line of a watch.
-type event struct {
+type watchEvent struct {
 	Type   string
 	Object struct {
 		item
@@ -125,7 +125,7 @@ type event struct {
 }
 
 // watch opens a watch. Its events come until it ends, and then what ended it.
-func (u *httpUser) watch(t *testing.T, path string) (events <-chan event, ended <-chan error) {
+func (u *httpUser) watch(t *testing.T, path string) (events <-chan watchEvent, ended <-chan error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	req, err := http.NewRequestWithContext(ctx, "GET", "https://"+u.b.address+path, nil)
@@ -138,13 +138,13 @@ func (u *httpUser) watch(t *testing.T, path string) (events <-chan event, ended 
 		cancel()
 		t.Fatalf("watching %s: %v, %v", path, resp, err)
 	}
-	lines, end, done := make(chan event), make(chan error, 1), make(chan struct{})
+	lines, end, done := make(chan watchEvent), make(chan error, 1), make(chan struct{})
 	go func() {
 		defer close(done)
 		defer func() { _ = resp.Body.Close() }()
 		decoder := json.NewDecoder(bufio.NewReader(resp.Body))
 		for {
-			var e event
+			var e watchEvent
 			if err := decoder.Decode(&e); err != nil {
 				end <- err
 				return
@@ -164,7 +164,7 @@ func (u *httpUser) watch(t *testing.T, path string) (events <-chan event, ended 
 }
 
 // until waits for an event that is looked for.
-func until(t *testing.T, events <-chan event, what string, is func(event) bool) {
+func until(t *testing.T, events <-chan watchEvent, what string, is func(watchEvent) bool) {
 	t.Helper()
 	deadline := time.After(patient)
 	for {
@@ -182,7 +182,7 @@ func until(t *testing.T, events <-chan event, what string, is func(event) bool) 
 // testWatch sees containers come and go.
 func (b *bed) testWatch(t *testing.T, u *httpUser) {
 	events, _ := u.watch(t, b.typed("containers")+"?watch=true")
-	until(t, events, "the end of the initial events", func(e event) bool {
+	until(t, events, "the end of the initial events", func(e watchEvent) bool {
 		return e.Type == "BOOKMARK" && e.Object.Metadata.Annotations["k8s.io/initial-events-end"] == "true"
 	})
 	began := time.Now()
@@ -190,13 +190,13 @@ func (b *bed) testWatch(t *testing.T, u *httpUser) {
 		t.Fatal(r)
 	}
 	ran := time.Since(began)
-	until(t, events, "the container", func(e event) bool { return e.Type == "ADDED" && e.Object.Metadata.Name == "seen" })
+	until(t, events, "the container", func(e watchEvent) bool { return e.Type == "ADDED" && e.Object.Metadata.Name == "seen" })
 	if took := time.Since(began) - ran; took > time.Second {
 		t.Logf("docker run was seen %s after it, and should be within a second", took)
 	}
-	until(t, events, "its start", func(e event) bool {
+	until(t, events, "its start", func(e watchEvent) bool {
 		return e.Object.Metadata.Name == "seen" && decode[struct{ State string }](t, e.Object.Docker).State == "running"
 	})
 	b.engine.RemoveContainer(t, "seen")
-	until(t, events, "its removal", func(e event) bool { return e.Type == "DELETED" && e.Object.Metadata.Name == "seen" })
+	until(t, events, "its removal", func(e watchEvent) bool { return e.Type == "DELETED" && e.Object.Metadata.Name == "seen" })
 }
