@@ -48,6 +48,7 @@ var (
 type bed struct {
 	*testing.T
 	*Authorizer
+	stop func() // ends Start, and waits for it
 
 	mu sync.Mutex
 	// decide says what is allowed; nil: everything.
@@ -86,13 +87,19 @@ func inBubble(t *testing.T, f func(*bed)) {
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- b.Start(ctx) }()
+		b.stop = sync.OnceFunc(func() {
+			cancel()
+			if err := <-ended; err != nil {
+				t.Errorf("Start returned %v", err)
+			}
+		})
+		t.Cleanup(func() {
+			b.stop()
+			_ = server.Close()
+			<-served
+			time.Sleep(time.Second) // which wakes those that sleep in serveReview
+		})
 		f(b)
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Start returned %v", err)
-		}
-		_ = server.Close()
-		<-served
 	})
 }
 
@@ -140,8 +147,8 @@ func (b *bed) serveReview(w http.ResponseWriter, r *http.Request) {
 	b.now++
 	b.most = max(b.most, b.now)
 	// A review is judged by what holds when it comes in.
-	down, held, takes := b.down, b.held, b.takes
 	review.Status.Allowed = b.decide == nil || b.decide(review.Spec)
+	down, held, takes := b.down, b.held, b.takes
 	review.Status.Denied = b.denied
 	b.mu.Unlock()
 	defer b.set(func() { b.now-- })

@@ -32,9 +32,9 @@ limitations under the License.
 //
 // A Guard is a context that ends when a right it was opened with is gone, or the
 // caller's proof. Guards are reviewed anew every 10 s, and 0.2, 1 and 3 s after a change
-// of grants; all guards that ask the same question cost one review.
-// OnGrantsChanged tells of these times. Where nobody can be
-// asked, a guard is reviewed every 3 s and lasts until 30 s after its last review that was
+// of grants (OnGrantsChanged tells of these times); all guards that ask the same question
+// cost one review. Where nobody can be
+// asked, a guard is reviewed every 2 s and lasts until 30 s after its last review that was
 // answered: an outage must not make a right eternal, and a restart of the kube-apiserver
 // should cut nobody off. Rounds of reviews follow each other, however long one takes.
 //

@@ -30,9 +30,9 @@ const (
 	// guardInterval is how often a running stream is reviewed: the most that a grant
 	// that was taken away by others than the operator keeps a stream alive.
 	guardInterval = 10 * time.Second
-	// guardRetry is how soon one is reviewed again that nobody could be asked about: a
-	// restarted kube-apiserver has several chances before guardOutage.
-	guardRetry = 3 * time.Second
+	// guardRetry is how soon one is reviewed again that nobody could be asked about: an
+	// outage of guardOutage less guardInterval and guardRetry, 18 s, ends no stream.
+	guardRetry = 2 * time.Second
 	// guardOutage is how long a stream lasts after the last review that was answered.
 	guardOutage = 30 * time.Second
 )
@@ -68,14 +68,16 @@ type guard struct {
 	// that is late, can hold it up. Nil where there is nothing to ask.
 	outage *time.Timer
 
-	due time.Time // of guards.mu
+	due      time.Time // of guards.mu
+	verified time.Time // of the round's goroutines; when the last good answer was asked for
 }
 
 // Guard returns a context that ends when the caller loses one of the rights or the proof
 // of who they are. The rights were authorized before; stop must be called at the end.
 func (a *Authorizer) Guard(ctx context.Context, c *caller.Caller, rights ...Right) (guarded context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	g := &guard{ctx: ctx, cancel: cancel, caller: c, rights: rights, due: time.Now().Add(guardInterval)}
+	now := time.Now()
+	g := &guard{ctx: ctx, cancel: cancel, caller: c, rights: rights, due: now.Add(guardInterval), verified: now}
 	var expiry *time.Timer
 	if !c.Expires.IsZero() {
 		left := time.Until(c.Expires)

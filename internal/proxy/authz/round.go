@@ -19,10 +19,11 @@ package authz
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
-	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
 )
@@ -47,106 +48,114 @@ func (a *Authorizer) Start(ctx context.Context) error {
 	}
 }
 
-// reviewGuards asks once for each question that the guards have, past what is kept.
+// reviewGuards asks once for each question that the guards have, past what is kept. Those
+// that were reviewed the longest ago come first: in rounds that are slow, nobody's turn
+// moves from the beginning of one to the end of the next, which guardOutage would not
+// wait for.
 func (a *Authorizer) reviewGuards(ctx context.Context, due []*guard) {
-	r := &round{a: a, slots: semaphore.NewWeighted(maxGuardReviews), answers: map[string]*answer{}}
-	var group sync.WaitGroup
+	slices.SortFunc(due, func(x, y *guard) int { return x.verified.Compare(y.verified) })
+	r := &round{a: a, answers: map[string]*answer{}}
+	var judging sync.WaitGroup
 	for _, g := range due {
-		group.Go(func() { r.review(ctx, g) })
+		answers := r.questions(g)
+		judging.Go(func() { a.judge(ctx, g, answers) })
 	}
-	group.Wait()
+	var asking errgroup.Group
+	asking.SetLimit(maxGuardReviews)
+	for _, question := range r.order {
+		asking.Go(func() error {
+			question.give(ctx)
+			return nil
+		})
+	}
+	_ = asking.Wait() // the functions return none
+	judging.Wait()
 }
 
-// round remembers the answers of one pass over the guards.
-type round struct {
-	a     *Authorizer
-	slots *semaphore.Weighted // of those who ask, not of those who wait for an answer
-
-	mu      sync.Mutex
-	answers map[string]*answer
-}
-
-type answer struct {
-	once  sync.Once
-	asked time.Time
-	err   error // nil, ErrRevoked, or why nobody could be asked
-}
-
-// review ends a guard, or lets it last.
-func (r *round) review(ctx context.Context, g *guard) {
-	verified := time.Now()
-	err := r.all(ctx, g, func(got *answer) error {
-		if got.asked.Before(verified) {
-			verified = got.asked
+// judge ends a guard, or lets it last.
+func (a *Authorizer) judge(ctx context.Context, g *guard, answers []*answer) {
+	var verified time.Time // as the oldest answer
+	var err error
+	for i, answer := range answers {
+		<-answer.given
+		if i == 0 || answer.asked.Before(verified) {
+			verified = answer.asked
 		}
-		return got.err
-	})
+		if err = answer.err; err != nil {
+			break
+		}
+	}
 	switch {
 	case ctx.Err() != nil || g.ctx.Err() != nil:
 	case err == nil:
+		g.verified = verified
 		g.outage.Reset(time.Until(verified.Add(guardOutage)))
 	case errors.Is(err, ErrRevoked):
 		g.cancel(ErrRevoked)
 	default:
-		r.a.guards.retry(g)
+		a.guards.retry(g)
 	}
 }
 
-// all asks everything that a guard depends on, and stops at the first error.
-func (r *round) all(ctx context.Context, g *guard, take func(*answer) error) error {
-	if g.caller.Check != nil {
-		if err := take(r.proof(ctx, g.caller)); err != nil {
-			return err
-		}
+// round is one pass over the guards.
+type round struct {
+	a       *Authorizer
+	answers map[string]*answer
+	order   []*answer // the distinct ones
+}
+
+// answer is one that several guards may wait for.
+type answer struct {
+	ask   func(context.Context) error
+	given chan struct{} // closed when the rest is set
+	asked time.Time
+	err   error // nil, ErrRevoked, or why nobody could be asked
+}
+
+func (q *answer) give(ctx context.Context) {
+	defer close(q.given)
+	q.asked = time.Now()
+	q.err = q.ask(ctx)
+}
+
+// questions returns where the answers will be that a guard depends on.
+func (r *round) questions(g *guard) (all []*answer) {
+	if c := g.caller; c.Check != nil {
+		// Two sessions with the same token are two: each can be ended alone.
+		key := "proof " + string(c.Means) + " " + c.Session + " " + c.BearerToken
+		all = append(all, r.once(key, func(ctx context.Context) error { return r.a.check(ctx, c) }))
 	}
 	for _, right := range g.rights {
-		if err := take(r.right(ctx, question{who: g.caller.User, host: right.Host, right: right.Right})); err != nil {
+		q := question{who: g.caller.User, host: right.Host, right: right.Right}
+		all = append(all, r.once("right "+q.key(), func(ctx context.Context) error {
+			allowed, err := r.a.review(ctx, q)
+			if err == nil && !allowed {
+				err = ErrRevoked
+			}
 			return err
-		}
+		}))
 	}
-	return nil
+	return all
 }
 
-func (r *round) once(ctx context.Context, key string, ask func() error) *answer {
-	r.mu.Lock()
+func (r *round) once(key string, ask func(context.Context) error) *answer {
 	got := r.answers[key]
 	if got == nil {
-		got = &answer{}
+		got = &answer{ask: ask, given: make(chan struct{})}
 		r.answers[key] = got
+		r.order = append(r.order, got)
 	}
-	r.mu.Unlock()
-	got.once.Do(func() {
-		if got.err = r.slots.Acquire(ctx, 1); got.err != nil {
-			return
-		}
-		defer r.slots.Release(1)
-		got.asked = time.Now()
-		got.err = ask()
-	})
 	return got
 }
 
-func (r *round) right(ctx context.Context, q question) *answer {
-	return r.once(ctx, "right "+q.key(), func() error {
-		allowed, err := r.a.review(ctx, q)
-		if err == nil && !allowed {
-			err = ErrRevoked
-		}
-		return err
-	})
-}
-
-// proof asks once for each proof whether it still holds. Two sessions with the same token
-// are two: each can be ended alone.
-func (r *round) proof(ctx context.Context, c *caller.Caller) *answer {
-	return r.once(ctx, "proof "+string(c.Means)+" "+c.Session+" "+c.BearerToken, func() error {
-		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
-		defer cancel()
-		err := c.Check(ctx)
-		if errors.Is(err, caller.ErrRefused) {
-			r.a.log.V(1).Info("A running request ends: its proof is not accepted any more", "requestID", c.RequestID, "error", err.Error())
-			return ErrRevoked
-		}
-		return err
-	})
+// check asks whether a caller's proof still holds.
+func (a *Authorizer) check(ctx context.Context, c *caller.Caller) error {
+	ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+	defer cancel()
+	err := c.Check(ctx)
+	if errors.Is(err, caller.ErrRefused) {
+		a.log.V(1).Info("A running request ends: its proof is not accepted any more", "requestID", c.RequestID, "error", err.Error())
+		return ErrRevoked
+	}
+	return err
 }
