@@ -112,3 +112,30 @@ func TestBody(t *testing.T) {
 		})
 	}
 }
+
+// wrapped is a ResponseWriter around the server's own.
+type wrapped struct{ http.ResponseWriter }
+
+func (w wrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// A body that is too long ends its connection, also where the writer is a wrapped one.
+func TestReaderEndsTheConnection(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := io.ReadAll(Reader(wrapped{wrapped{w}}, r.Body, 10)); !errors.As(err, new(*http.MaxBytesError)) {
+			t.Errorf("reading too much: %v", err)
+		}
+	}))
+	defer server.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL, strings.NewReader(strings.Repeat("x", 100)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := server.Client().Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if !resp.Close {
+		t.Error("the connection was kept")
+	}
+}
