@@ -129,7 +129,7 @@ func TestFromEngineLeavesOthers(t *testing.T) {
 	plain, status := errors.New("x"), NotFound("x")
 	both := fmt.Errorf("%w: %w", status, engine.Errorf(engine.ClassConflict, "", "y"))
 	for _, err := range []error{nil, plain, status, both} {
-		if got := FromEngine(err); got != err { //nolint:errorlint // the very same is meant
+		if got := FromEngine(err); got != err {
 			t.Errorf("%v became %v", err, got)
 		}
 	}

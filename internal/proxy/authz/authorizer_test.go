@@ -159,9 +159,6 @@ func TestQuestionsDiffer(t *testing.T) {
 			t.Errorf("questions %d and %d are one", before, i)
 		}
 		keys[q.key()] = i
-		if q.key() != q.key() {
-			t.Errorf("question %d is not itself", i)
-		}
 	}
 	two := func() user.Info {
 		return &user.DefaultInfo{Extra: map[string][]string{"a": {"1"}, "b": {"2"}, "c": nil}}
@@ -191,7 +188,7 @@ func TestNothingIsKeptAfterAChange(t *testing.T) {
 		ask(false, 1)
 		time.Sleep(5*time.Second - 1)
 		ask(false, 1)
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		ask(false, 1)
 		ask(false, 0)
 	})

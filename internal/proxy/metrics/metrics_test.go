@@ -68,21 +68,21 @@ func TestRequestsAreCounted(t *testing.T) {
 		timed  bool
 		panics bool
 	}{
-		"not understood":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, []string{"none", "none", "401"}, true, false},
+		"not understood":    {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, []string{"none", "none", "401"}, true, false},
 		"a right":           {set(containers, 403), []string{"containers", "get", "403"}, true, false},
 		"without a word":    {set(containers, 0), []string{"containers", "get", "200"}, true, false},
 		"what nobody knows": {set(access.Right{Subresource: "x\n", Verb: "watch"}, 404), []string{"other", "other", "404"}, true, false},
 		"a code of no name": {set(containers, 799), []string{"containers", "get", "0"}, true, false},
 		"the first code": {func(w http.ResponseWriter, _ *http.Request) {
-			w.WriteHeader(103)
-			w.WriteHeader(410)
-			w.WriteHeader(500)
+			w.WriteHeader(http.StatusEarlyHints)
+			w.WriteHeader(http.StatusGone)
+			w.WriteHeader(http.StatusInternalServerError)
 		}, []string{"none", "none", "410"}, true, false},
-		"a body":              {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "x"); w.WriteHeader(500) }, []string{"none", "none", "200"}, true, false},
-		"a flush":             {func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush(); w.WriteHeader(500) }, []string{"none", "none", "200"}, true, false},
+		"a body":              {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "x"); w.WriteHeader(http.StatusInternalServerError) }, []string{"none", "none", "200"}, true, false},
+		"a flush":             {func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush(); w.WriteHeader(http.StatusInternalServerError) }, []string{"none", "none", "200"}, true, false},
 		"a stream":            {func(_ http.ResponseWriter, r *http.Request) { Open(r.Context(), Watch)() }, []string{"none", "none", "200"}, false, false},
 		"cut before it began": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, []string{"none", "none", "0"}, true, true},
-		"cut":                 {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(206); panic(http.ErrAbortHandler) }, []string{"none", "none", "206"}, true, true},
+		"cut":                 {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusPartialContent); panic(http.ErrAbortHandler) }, []string{"none", "none", "206"}, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			count := func() float64 { return testutil.ToFloat64(requestsTotal.WithLabelValues(tc.labels...)) }
