@@ -291,8 +291,8 @@ func TestReviewsAreBounded(t *testing.T) {
 				b.Errorf("got %v", err)
 			}
 		}
-		if b.most != maxReviews {
-			b.Errorf("%d reviews at once, want %d", b.most, maxReviews)
+		if n := b.atOnce(); n != maxReviews {
+			b.Errorf("%d reviews at once, want %d", n, maxReviews)
 		}
 		release()
 		synctest.Wait()

@@ -118,6 +118,13 @@ func (b *bed) asked() int {
 	return n
 }
 
+// atOnce is how many reviews there were at the same time, at most.
+func (b *bed) atOnce() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.most
+}
+
 // hold makes reviews wait.
 func (b *bed) hold() (release func()) {
 	held := make(chan struct{})

@@ -153,8 +153,8 @@ func TestHostsAreBounded(t *testing.T) {
 		if err != nil || !slices.Equal(got, hosts) {
 			b.Errorf("got %d hosts of %d, %v", len(got), len(hosts), err)
 		}
-		if b.most != maxHostReviews {
-			b.Errorf("%d reviews at once, want %d", b.most, maxHostReviews)
+		if n := b.atOnce(); n != maxHostReviews {
+			b.Errorf("%d reviews at once, want %d", n, maxHostReviews)
 		}
 	})
 }

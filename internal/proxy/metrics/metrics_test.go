@@ -78,11 +78,20 @@ func TestRequestsAreCounted(t *testing.T) {
 			w.WriteHeader(http.StatusGone)
 			w.WriteHeader(http.StatusInternalServerError)
 		}, []string{"none", "none", "410"}, true, false},
-		"a body":              {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "x"); w.WriteHeader(http.StatusInternalServerError) }, []string{"none", "none", "200"}, true, false},
-		"a flush":             {func(w http.ResponseWriter, _ *http.Request) { w.(http.Flusher).Flush(); w.WriteHeader(http.StatusInternalServerError) }, []string{"none", "none", "200"}, true, false},
+		"a body": {func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = io.WriteString(w, "x")
+			w.WriteHeader(http.StatusInternalServerError)
+		}, []string{"none", "none", "200"}, true, false},
+		"a flush": {func(w http.ResponseWriter, _ *http.Request) {
+			w.(http.Flusher).Flush()
+			w.WriteHeader(http.StatusInternalServerError)
+		}, []string{"none", "none", "200"}, true, false},
 		"a stream":            {func(_ http.ResponseWriter, r *http.Request) { Open(r.Context(), Watch)() }, []string{"none", "none", "200"}, false, false},
 		"cut before it began": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, []string{"none", "none", "0"}, true, true},
-		"cut":                 {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusPartialContent); panic(http.ErrAbortHandler) }, []string{"none", "none", "206"}, true, true},
+		"cut": {func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusPartialContent)
+			panic(http.ErrAbortHandler)
+		}, []string{"none", "none", "206"}, true, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			count := func() float64 { return testutil.ToFloat64(requestsTotal.WithLabelValues(tc.labels...)) }
