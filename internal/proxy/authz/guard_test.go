@@ -202,8 +202,10 @@ func TestGuardEndsAmidChanges(t *testing.T) {
 			b.Errorf("ended after %s because of %v", took, context.Cause(ctx))
 		}
 		// And they do not pile up.
-		if b.asked(); len(b.guards.extra) > len(afterChange)+1 {
-			b.Errorf("%d reviews are ahead", len(b.guards.extra))
+		b.guards.mu.Lock()
+		defer b.guards.mu.Unlock()
+		if n := len(b.guards.extra); n > len(afterChange)+1 {
+			b.Errorf("%d reviews are ahead", n)
 		}
 	})
 }
@@ -226,6 +228,8 @@ func TestStopForgets(t *testing.T) {
 			b.Errorf("%d reviews for what has ended", n)
 		}
 		stopEnded()
+		b.guards.mu.Lock()
+		defer b.guards.mu.Unlock()
 		if n := len(b.guards.all); n != 0 {
 			b.Errorf("%d guards are left", n)
 		}

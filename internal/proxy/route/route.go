@@ -118,7 +118,8 @@ func isName(s string) bool {
 	if len(s) > maxObject || !utf8.ValidString(s) || strings.ContainsFunc(s, unicode.IsControl) || strings.ContainsAny(s, `\%`) {
 		return false
 	}
-	for part := range strings.SplitSeq(s, "/") {
+	// Engines tell the names of containers with a slash in front.
+	for part := range strings.SplitSeq(strings.TrimPrefix(s, "/"), "/") {
 		if part == "" || part == "." || part == ".." {
 			return false
 		}

@@ -38,6 +38,7 @@ func TestParse(t *testing.T) {
 		"namespaces/team/dockerhosts/prod/containers/web/start":                     {Namespace: "team", Host: "prod", Segment: "containers", Object: "web", Action: "start"},
 		"namespaces/team/dockerhosts/prod/images/reg.example:5000%2Fa%2Fb@sha256:0": {Namespace: "team", Host: "prod", Segment: "images", Object: "reg.example:5000/a/b@sha256:0"},
 		"namespaces/team/dockerhosts/prod/volumes/a%20b%3fc%23d/remove":             {Namespace: "team", Host: "prod", Segment: "volumes", Object: "a b?c#d", Action: "remove"},
+		"namespaces/team/dockerhosts/prod/containers/%2Fweb":                        {Namespace: "team", Host: "prod", Segment: "containers", Object: "/web"},
 		"namespaces/team/dockerhosts/prod/volumes/...":                              {Namespace: "team", Host: "prod", Segment: "volumes", Object: "..."},
 		"namespaces/team/dockerhosts/prod/proxy":                                    {Namespace: "team", Host: "prod", Segment: "proxy"},
 		"namespaces/team/dockerhosts/prod/proxy/":                                   {Namespace: "team", Host: "prod", Segment: "proxy", Rest: "/"},
@@ -67,7 +68,7 @@ func TestParseRefuses(t *testing.T) {
 		"namespaces/team/%64ockerhosts/prod/proxy",
 		host, host + "%70roxy/info", host + "proxy%2Finfo", host + "/proxy/info", host + "containers/web/start/",
 		host + "containers/web/%73tart", host + "containers//start", host + "containers/./start", host + "containers/%2e%2e/start",
-		host + "images/..%2Fcontainers%2Fweb/json", host + "images/a%2F..%2Fb", host + "images/a%2F%2Fb", host + "images/%2Fa", host + "images/a%2F",
+		host + "images/..%2Fcontainers%2Fweb/json", host + "images/a%2F..%2Fb", host + "images/a%2F%2Fb", host + "images/%2F", host + "images/%2F%2Fa", host + "images/%2F..", host + "images/a%2F",
 		host + "images/a%2F.%2Fb", host + "images/%252e%252e", host + "images/a%5cb", host + `images/a\b`, host + "images/%zz", host + "images/%",
 		host + "images/a%00", host + "images/a%0a", host + "images/a%7f", host + "images/a%C2%85", host + "images/%ff",
 		host + "images/" + strings.Repeat("a", maxObject+1), host + "containers/web/a%2Fb",
@@ -140,7 +141,7 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("%q: the name %q", below, name)
 			}
 		}
-		for part := range strings.SplitSeq(r.Object, "/") {
+		for part := range strings.SplitSeq(strings.TrimPrefix(r.Object, "/"), "/") {
 			if r.Object != "" && (part == "" || part == "." || part == "..") {
 				t.Errorf("%q: the object %q", below, r.Object)
 			}
