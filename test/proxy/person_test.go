@@ -22,12 +22,15 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
 // group is the path of the proxy's own API.
@@ -82,11 +85,11 @@ func (p *person) send(ctx context.Context, method, path string, body io.Reader, 
 }
 
 // get returns a whole answer, and its head.
-func (p *person) get(t *testing.T, path string) (code int, head http.Header, body []byte) {
+func (p *person) get(t *testing.T, path string, headers ...string) (code int, head http.Header, body []byte) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
-	resp, err := p.send(ctx, http.MethodGet, path, nil)
+	resp, err := p.send(ctx, http.MethodGet, path, nil, headers...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +99,17 @@ func (p *person) get(t *testing.T, path string) (code int, head http.Header, bod
 		t.Fatalf("%s: %v", path, err)
 	}
 	return resp.StatusCode, resp.Header, body
+}
+
+// waitAllowed waits until a kube-apiserver knows of a right that was not given by us.
+func (p *person) waitAllowed(t *testing.T, path string) {
+	t.Helper()
+	testenv.Eventually(t, patient, func(context.Context) error {
+		if code, _, body := p.get(t, path); code != http.StatusOK {
+			return fmt.Errorf("%s: %d %s", path, code, body)
+		}
+		return nil
+	})
 }
 
 // following is what somebody reads line by line until it ends.
@@ -179,21 +193,26 @@ func errOrEOF(cmd *exec.Cmd) error {
 	return io.EOF
 }
 
-// until returns the first line that holds the text.
-func (f *following) until(t *testing.T, text string) string {
+// until waits for a line that holds the text.
+func (f *following) until(t *testing.T, text string) {
+	t.Helper()
+	f.through(t, text)
+}
+
+// through returns the lines up to the first that holds the text.
+func (f *following) through(t *testing.T, text string) (seen []string) {
 	t.Helper()
 	late := time.After(patient)
-	var seen []string
 	for {
 		select {
 		case line, more := <-f.lines:
 			if !more {
 				t.Fatalf("it ended before %q: %q", text, seen)
 			}
-			if strings.Contains(line, text) {
-				return line
-			}
 			seen = append(seen, line)
+			if strings.Contains(line, text) {
+				return seen
+			}
 		case <-late:
 			t.Fatalf("there was no %q in time: %q", text, seen)
 		}
