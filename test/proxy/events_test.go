@@ -67,7 +67,7 @@ type yield struct {
 }
 
 // yields is by what the audit trail calls a change. What the docker CLI calls "run" is
-// create, attach and start; "exec" is create and start of an Exec.
+// create, attach and start; "exec" is create-exec and exec.
 var yields = map[string]yield{
 	"create Container":   {"container create", []string{"volume create"}},
 	"start Container":    {"container start", []string{"network connect", "volume mount"}},
@@ -84,8 +84,9 @@ var yields = map[string]yield{
 	"copy-in Container":  {"container extract-to-dir", nil},
 	"copy-out Container": {"container archive-path", nil},
 	"export Container":   {"container export", nil},
-	"create Exec":        {"container exec_create", nil},
-	"start Exec":         {"container exec_start", nil},
+
+	"create-exec Container": {"container exec_create", nil},
+	"exec Container":        {"container exec_start", nil},
 
 	"commit Image": {"container commit", []string{"image tag"}},
 	"tag Image":    {"image tag", nil},
