@@ -199,7 +199,7 @@ func (s *Server) Start(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the proxy cannot listen: %w", err)
 	}
-	config, watch, err := s.tlsConfig() // after what may fail: from here on watch must run
+	config, err := s.tlsConfig()
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -216,9 +216,6 @@ func (s *Server) Start(ctx context.Context) error {
 		group.Go(func() error { return s.engines.authz.Start(ctx) })
 		group.Go(func() error { return s.engines.jobs.Start(ctx) })
 		defer s.engines.relay.Close()
-	}
-	if watch != nil {
-		group.Go(func() error { return watch(ctx) })
 	}
 	group.Go(func() error {
 		if err := server.ServeTLS(listener, "", ""); !errors.Is(err, http.ErrServerClosed) {

@@ -18,7 +18,6 @@ package proxy
 
 import (
 	"bytes"
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -36,27 +35,23 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	"sigs.k8s.io/controller-runtime/pkg/certwatcher"
 )
 
-// tlsConfig returns the server's configuration, and what keeps its certificate
-// current, to be run until its context ends; nil where there is nothing to run.
-func (s *Server) tlsConfig() (*tls.Config, func(context.Context) error, error) {
+// tlsConfig returns the server's configuration, whose certificate stays current.
+func (s *Server) tlsConfig() (*tls.Config, error) {
 	// Client certificates are asked for and verified by the authenticator, for each
 	// request, against the bundles of that moment.
 	config := &tls.Config{MinVersion: tls.VersionTLS12, ClientAuth: tls.RequestClientCert}
-	var watch func(context.Context) error
 	if s.options.CertFile != "" {
-		watcher, err := certwatcher.New(s.options.CertFile, s.options.KeyFile)
+		files, err := newCertFile(s.options.CertFile, s.options.KeyFile, s.options.Log)
 		if err != nil {
-			return nil, nil, fmt.Errorf("the proxy's certificate: %w", err)
+			return nil, fmt.Errorf("the proxy's certificate: %w", err)
 		}
-		config.GetCertificate = watcher.GetCertificate
-		watch = watcher.Start
+		config.GetCertificate = files.GetCertificate
 	} else {
 		own := &selfSigned{names: certificateNames(s.options.Address), log: s.options.Log}
 		if _, err := own.GetCertificate(nil); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		config.GetCertificate = own.GetCertificate
 	}
@@ -70,7 +65,7 @@ func (s *Server) tlsConfig() (*tls.Config, func(context.Context) error, error) {
 		c.ClientCAs = s.auth.ClientCAs()
 		return c, nil
 	}
-	return config, watch, nil
+	return config, nil
 }
 
 const (

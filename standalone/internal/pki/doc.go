@@ -24,7 +24,7 @@ limitations under the License.
 // Everything is a PEM file in one directory, named as kubeadm names them where it has the same thing. Private
 // keys are mode 0600, files are replaced by rename after an fsync. A key and its certificate are two files,
 // so a crash, or a reader between the two renames, may find a pair that does not match: [Store.Ensure]
-// makes such a pair again, and every reader in this product (the API server, client-go, certwatcher) keeps the
+// makes such a pair again, and every reader in this product (the API server, client-go, the proxy) keeps the
 // pair it has until it can load a new one.
 //
 // # Renewal
