@@ -53,11 +53,14 @@ const (
 const actor = "dockercontrol-manager"
 
 // The manager may write the Roles it needs because it holds what is in them, never
-// by "escalate" or "bind": the last two markers are access.ManagerRules.
+// by "escalate" or "bind": the last five markers are access.ManagerRules.
 //
 // +kubebuilder:rbac:groups=rbac.authorization.k8s.io,resources=roles;rolebindings,verbs=get;list;watch;create;update;delete
 // +kubebuilder:rbac:groups=dockercontrol.dev,resources=dockerhosts/attach;dockerhosts/build;dockerhosts/configs;dockerhosts/containers;dockerhosts/copy;dockerhosts/events;dockerhosts/exec;dockerhosts/export;dockerhosts/images;dockerhosts/info;dockerhosts/inspect;dockerhosts/log;dockerhosts/networks;dockerhosts/nodes;dockerhosts/plugins;dockerhosts/raw;dockerhosts/registry;dockerhosts/secrets;dockerhosts/services;dockerhosts/stats;dockerhosts/swarm;dockerhosts/tasks;dockerhosts/volumes,verbs=create;delete;get;patch;update
 // +kubebuilder:rbac:groups=engine.dockercontrol.dev,resources=dockerhosts/attach;dockerhosts/build;dockerhosts/configs;dockerhosts/containers;dockerhosts/copy;dockerhosts/events;dockerhosts/exec;dockerhosts/export;dockerhosts/images;dockerhosts/info;dockerhosts/inspect;dockerhosts/log;dockerhosts/networks;dockerhosts/nodes;dockerhosts/plugins;dockerhosts/proxy;dockerhosts/raw;dockerhosts/registry;dockerhosts/secrets;dockerhosts/services;dockerhosts/stats;dockerhosts/swarm;dockerhosts/tasks;dockerhosts/volumes,verbs=create;delete;get;patch;update
+// +kubebuilder:rbac:groups=engine.dockercontrol.dev,resources=dockerhosts/jobs,verbs=delete;get
+// +kubebuilder:rbac:groups=engine.dockercontrol.dev,resources=dockerhosts/prune,verbs=create
+// +kubebuilder:rbac:groups=engine.dockercontrol.dev,resources=dockerhosts/system,verbs=get
 
 func roleRef(name string) rbacv1.RoleRef {
 	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: name}

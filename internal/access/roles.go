@@ -119,7 +119,7 @@ func grantsOf(role Role) grants {
 
 // doorGrants returns what a kube-apiserver that aggregates the proxy's paths must find in EngineGroup. It takes
 // the subresource from the path's segment and the verb from the HTTP method: every typed action is a POST, thus
-// "create", an exec over WebSocket is a GET, and the whole pass-through is "proxy". So these rules are wider
+// "create", an exec over WebSocket is a GET, the whole pass-through is "proxy", and some paths are no right at all (Doors). So these rules are wider
 // than the rights, and nothing but that first question may ever be answered by them.
 func doorGrants(granted grants) grants {
 	door := grants{}
@@ -138,12 +138,26 @@ func doorGrants(granted grants) grants {
 			door[Proxy] = append(door[Proxy], Update)
 		}
 	}
+	if slices.Contains(granted[Info], Get) {
+		door[SystemDoor] = []Verb{Get}
+	}
+	for _, subresource := range []Subresource{Containers, Images, Networks, Volumes, Build} {
+		if slices.Contains(granted[subresource], Delete) {
+			door[PruneDoor] = []Verb{Create}
+		}
+		if slices.Contains(granted[subresource], Create) { // a pull is a job, too
+			door[JobsDoor] = []Verb{Delete, Get}
+		}
+	}
 	for subresource, wide := range door {
 		slices.Sort(wide)
 		door[subresource] = slices.Compact(wide)
 	}
 	return door
 }
+
+// segments are the subresources and the doors.
+var segments = slices.Sorted(slices.Values(slices.Concat(subresources, doors)))
 
 // rules puts the subresources with the same verbs into one rule, in the order of the verbs.
 func rules(granted grants, names []string) []rbacv1.PolicyRule {
@@ -153,7 +167,7 @@ func rules(granted grants, names []string) []rbacv1.PolicyRule {
 		grants grants
 	}{{Group, granted}, {EngineGroup, doorGrants(granted)}} {
 		resources := map[string][]string{}
-		for _, subresource := range subresources {
+		for _, subresource := range segments {
 			if held := in.grants[subresource]; len(held) > 0 {
 				key := joinVerbs(held)
 				resources[key] = append(resources[key], Resource+"/"+string(subresource))

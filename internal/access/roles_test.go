@@ -55,7 +55,9 @@ func TestRulesForViewer(t *testing.T) {
 		"dockerhosts/containers", "dockerhosts/events", "dockerhosts/images", "dockerhosts/info", "dockerhosts/log", "dockerhosts/networks",
 		"dockerhosts/nodes", "dockerhosts/services", "dockerhosts/stats", "dockerhosts/tasks", "dockerhosts/volumes",
 	}
-	withDoor := slices.Insert(slices.Clone(resources), 7, "dockerhosts/proxy")
+	withDoor := slices.Clone(resources)
+	withDoor = append(withDoor, "dockerhosts/proxy", "dockerhosts/system")
+	slices.Sort(withDoor)
 	want := []rbacv1.PolicyRule{
 		{APIGroups: []string{Group}, Resources: resources, ResourceNames: []string{"a", "b"}, Verbs: []string{"get"}},
 		{APIGroups: []string{EngineGroup}, Resources: withDoor, ResourceNames: []string{"a", "b"}, Verbs: []string{"get"}},
@@ -101,6 +103,8 @@ func TestRulesForOperator(t *testing.T) {
 		"engine.dockercontrol.dev dockerhosts/exec a get",
 		"engine.dockercontrol.dev dockerhosts/images a create",
 		"engine.dockercontrol.dev dockerhosts/inspect a get",
+		"engine.dockercontrol.dev dockerhosts/jobs a delete",
+		"engine.dockercontrol.dev dockerhosts/jobs a get",
 		"engine.dockercontrol.dev dockerhosts/proxy a create",
 		"engine.dockercontrol.dev dockerhosts/proxy a update",
 		"engine.dockercontrol.dev dockerhosts/services a create",
@@ -126,6 +130,11 @@ func TestRulesForAdmin(t *testing.T) {
 					t.Errorf("%s is granted: %v", line, !door)
 				}
 			}
+		}
+	}
+	for _, door := range []string{"jobs a get", "jobs a delete", "prune a create", "system a get"} {
+		if !slices.Contains(lines, EngineGroup+" dockerhosts/"+door) || slices.Contains(lines, Group+" dockerhosts/"+door) {
+			t.Errorf("dockerhosts/%s is not granted in the paths' group, or is in the kinds' too", door)
 		}
 	}
 }

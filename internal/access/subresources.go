@@ -90,6 +90,24 @@ var subresources = []Subresource{
 	Plugins, Proxy, Raw, Registry, Secrets, Services, Stats, Swarm, Tasks, Volumes,
 }
 
+// Segments of the proxy's paths that are no rights: what is behind them takes several, or another one. A
+// kube-apiserver that aggregates the paths asks for them in EngineGroup all the same; nobody else ever does.
+const (
+	// JobsDoor is what runs for long: to look at (get) and to cancel (delete).
+	JobsDoor Subresource = "jobs"
+	// PruneDoor is the removal of what is unused (create).
+	PruneDoor Subresource = "prune"
+	// SystemDoor is the disk usage, for who has Info (get).
+	SystemDoor Subresource = "system"
+)
+
+var doors = []Subresource{JobsDoor, PruneDoor, SystemDoor}
+
+// Doors returns the segments of paths that are no rights, in alphabetical order.
+func Doors() []Subresource {
+	return slices.Clone(doors)
+}
+
 // Subresources returns every subresource, in alphabetical order.
 func Subresources() []Subresource {
 	return slices.Clone(subresources)

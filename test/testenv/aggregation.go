@@ -18,6 +18,7 @@ package testenv
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -44,6 +45,9 @@ import (
 // has to be for AggregatedService.NAMESPACE.svc.
 const AggregatedService = "aggregated"
 
+// frontProxyName is kubeadm's.
+const frontProxyName = "front-proxy-client"
+
 // StartAggregating starts an API server that aggregates others, as kubeadm sets it up. It
 // is the test's own and ends with it.
 func StartAggregating(t testing.TB) *Cluster {
@@ -61,13 +65,14 @@ func StartAggregating(t testing.TB) *Cluster {
 		return path
 	}
 	ca := testbed.NewCA(t, "front-proxy-ca")
-	pair := ca.Client(t)
+	pair := ca.Issue(t, testbed.ForClient, func(c *x509.Certificate) { c.Subject.CommonName = frontProxyName })
 	env := &envtest.Environment{CRDs: crds, Scheme: manager.Scheme()}
 	env.ControlPlane.GetAPIServer().Configure().
 		Set("enable-aggregator-routing", "true"). // to the endpoints: nothing routes Services' addresses here
 		Set("proxy-client-cert-file", write("front-proxy.crt", pair.Cert)).
 		Set("proxy-client-key-file", write("front-proxy.key", pair.Key)).
 		Set("requestheader-client-ca-file", write("front-proxy-ca.crt", ca.Cert)).
+		Set("requestheader-allowed-names", frontProxyName). // without names nobody is believed
 		Set("requestheader-username-headers", "X-Remote-User").
 		Set("requestheader-group-headers", "X-Remote-Group").
 		Set("requestheader-extra-headers-prefix", "X-Remote-Extra-")

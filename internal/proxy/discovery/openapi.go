@@ -38,8 +38,16 @@ var (
 
 var operations = []operation{
 	{"listContainers", "get", "containers", "The containers of a host.", listQuery},
+	{"readContainer", "get", "containers/{object}/{action}", "What inspect, top or changes say of a container.", nil},
 	{"actOnContainer", "post", "containers/{object}/{action}", "Start, stop or otherwise change a container.", nil},
 	{"listImages", "get", "images", "The images of a host.", listQuery},
+	{"pullImage", "post", "images/pull", "Pull an image from a registry, as a job.", []string{"wait"}},
+	{"readInfo", "get", "info", "What an engine says of itself.", nil},
+	{"listJobs", "get", "jobs", "The jobs of a host that the caller may see, of the replica that answers.", nil},
+	{"readJob", "get", "jobs/{object}", "A job; with watch its states, a JSON object a line.", []string{"watch"}},
+	{"cancelJob", "delete", "jobs/{object}", "Cancel a job.", nil},
+	{"prune", "post", "prune", "Remove what is unused, as a job, or preview it.", []string{"wait"}},
+	{"readDiskUsage", "get", "system/df", "What takes how much of a host's disk.", nil},
 	{"listVolumes", "get", "volumes", "The volumes of a host.", listQuery},
 	{"listNetworks", "get", "networks", "The networks of a host.", listQuery},
 	{"listServices", "get", "services", "The services of the swarm that a host manages.", listQuery},

@@ -36,18 +36,22 @@ var (
 	lookAndAct = []string{"create", "get"}
 )
 
-// segments are those of the paths, which are fewer than the rights.
+// segments are those of the paths: some of the rights, and the doors.
 var segments = []segment{
 	{access.Containers, "ContainerList", lookAndAct},
 	{access.Events, "EngineEvent", look},
 	{access.Exec, "ExecOptions", lookAndAct}, // a WebSocket is opened with GET
 	{access.Images, "ImageList", lookAndAct},
+	{access.Info, "HostInfo", look},
+	{access.JobsDoor, "JobList", look},
 	{access.Log, "LogOptions", look},
 	{access.Networks, "NetworkList", lookAndAct},
 	{access.Nodes, "NodeList", lookAndAct},
 	{access.Proxy, "ProxyOptions", lookAndAct},
+	{access.PruneDoor, "PrunePreview", []string{"create"}},
 	{access.Services, "ServiceList", lookAndAct},
 	{access.Stats, "ContainerStats", look},
+	{access.SystemDoor, "DiskUsage", look},
 	{access.Tasks, "TaskList", look},
 	{access.Volumes, "VolumeList", lookAndAct},
 }
