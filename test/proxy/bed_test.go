@@ -60,16 +60,22 @@ type bed struct {
 	managers  []*testenv.Manager
 	addresses []string
 	trails    []string
-	// address is where clients go.
-	address string
-	engine  *testbed.Dockerd
-	host    *dcv1.DockerHost
+	// address is where clients go; listen is where managers look for a free one.
+	address, listen string
+	engine          *testbed.Dockerd
+	host            *dcv1.DockerHost
 }
 
 // newBed starts a manager, an engine and a host named "prod".
 func newBed(t *testing.T, engine testbed.DockerdOptions) *bed {
 	t.Helper()
-	b := newCluster(t)
+	return newBedIn(t, testenv.Start(t), "127.0.0.1:0", engine)
+}
+
+// newBedIn is newBed in a cluster of one's own, where proxies listen at another address.
+func newBedIn(t *testing.T, c *testenv.Cluster, listen string, engine testbed.DockerdOptions) *bed {
+	t.Helper()
+	b := newClusterIn(t, c, listen)
 	b.engine = testbed.StartDockerd(t, engine)
 	b.engine.ImportBusybox(t, "busybox:test")
 	b.connect(t, b.engine.Endpoint())
@@ -79,8 +85,12 @@ func newBed(t *testing.T, engine testbed.DockerdOptions) *bed {
 // newCluster starts a manager.
 func newCluster(t *testing.T) *bed {
 	t.Helper()
-	c := testenv.Start(t)
-	b := &bed{Cluster: c, namespace: c.Namespace(t), ca: testbed.NewCA(t, "proxy")}
+	return newClusterIn(t, testenv.Start(t), "127.0.0.1:0")
+}
+
+func newClusterIn(t *testing.T, c *testenv.Cluster, listen string) *bed {
+	t.Helper()
+	b := &bed{Cluster: c, namespace: c.Namespace(t), ca: testbed.NewCA(t, "proxy"), listen: listen}
 	b.startManager(t)
 	b.address = b.addresses[0]
 	return b
@@ -109,10 +119,14 @@ func (b *bed) startManager(t *testing.T) {
 func (b *bed) options(t *testing.T) manager.Options {
 	t.Helper()
 	dir := t.TempDir()
-	pair := b.ca.Server(t, "localhost", "127.0.0.1")
+	host, _, err := net.SplitHostPort(b.listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair := b.ca.Server(t, "localhost", "127.0.0.1", host, testenv.AggregatedService+"."+b.namespace+".svc")
 	o := testenv.ManagerOptions(b.namespace)
 	o.LeaderElect, o.Namespace = true, b.namespace
-	o.ProxyAddress = freeAddress(t)
+	o.ProxyAddress = freeAddress(t, b.listen)
 	o.ProxyCertFile, o.ProxyKeyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	o.AuditFile = filepath.Join(dir, "audit.jsonl")
 	writeFile(t, o.ProxyCertFile, pair.Cert)
@@ -209,9 +223,9 @@ func writeFile(t *testing.T, path string, data []byte) {
 
 // freeAddress is one that nobody listens on; the kernel does not hand the same one out
 // again soon.
-func freeAddress(t *testing.T) string {
+func freeAddress(t *testing.T, at string) string {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}
