@@ -17,12 +17,15 @@ limitations under the License.
 package proxy
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -151,6 +154,8 @@ func (b *bed) testKill(t *testing.T, s *second, token string) {
 	}
 	b.engine.RunContainer(t, "happening", "busybox:test", "true")
 	output["events"].wait(t)
+	events, ended := b.as(t, token).watch(t, b.typed("containers")+"?watch=true")
+	until(t, events, "a container", func(e event) bool { return e.Type == "ADDED" })
 	s.kill()
 	s.pin(roundRobin)
 	for range 4 { // each backend is tried twice
@@ -163,7 +168,25 @@ func (b *bed) testKill(t *testing.T, s *second, token string) {
 			t.Errorf("docker %s ended as if that was its end, though the replica was killed", line)
 		}
 	}
+	if err := endOf(t, events, ended); errors.Is(err, io.EOF) {
+		t.Error("a watch ended as if that was its end, though the replica was killed")
+	}
 	b.as(t, token).do(t, http.StatusOK, "GET", b.path()+"/containers/talker/json", nil)
+}
+
+// endOf waits for the end of a watch.
+func endOf(t *testing.T, events <-chan event, ended <-chan error) error {
+	t.Helper()
+	deadline := time.After(patient)
+	for {
+		select {
+		case <-events:
+		case err := <-ended:
+			return err
+		case <-deadline:
+			t.Fatalf("the watch did not end within %s", patient)
+		}
+	}
 }
 
 // waitingWriter says when the first byte has come.

@@ -128,7 +128,7 @@ type watchEvent struct {
 func (u *httpUser) watch(t *testing.T, path string) (events <-chan watchEvent, ended <-chan error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, "GET", "https://"+u.b.address+path, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+u.b.address+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
