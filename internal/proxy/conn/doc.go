@@ -23,4 +23,7 @@ limitations under the License.
 // hold a stream open. The price: a client that stops to read, as `docker logs | less`
 // does, is cut too, for it acknowledges nothing new. What streams to people calls
 // Patience. TCP_USER_TIMEOUT is Linux's; elsewhere the probes alone find the vanished.
+//
+// A process that is killed cannot reset anything: what is raw, and has no end of its own
+// that a client could miss, is made Fragile while it goes on, and the kernel resets it.
 package conn
