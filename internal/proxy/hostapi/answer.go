@@ -25,6 +25,9 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/dockercontrol/dockercontrol/internal/cork"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/conn"
 )
 
 const (
@@ -47,6 +50,7 @@ var (
 type answer struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
+	tcp     *net.TCPConn
 	mayZip  bool
 	zip     *gzip.Writer
 	buf     *[]byte
@@ -65,7 +69,7 @@ func newAnswer(w http.ResponseWriter, r *http.Request) *answer {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Add("Vary", "Accept-Encoding")
 	return &answer{
-		w: w, control: http.NewResponseController(w), buf: buf,
+		w: w, control: http.NewResponseController(w), tcp: conn.TCP(r), buf: buf,
 		mayZip: takesGzip(r.Header.Get("Accept-Encoding")) && !isLocal(r.RemoteAddr),
 	}
 }
@@ -125,7 +129,7 @@ type deadlined struct{ a *answer }
 
 func (d deadlined) Write(p []byte) (int, error) {
 	moveDeadlines(d.a.control)
-	return d.a.w.Write(p)
+	return cork.Write(d.a.tcp, len(p), func() (int, error) { return d.a.w.Write(p) })
 }
 
 // moveDeadlines lets an answer go on as long as it is taken. The deadline for reading is

@@ -84,6 +84,8 @@ type lister struct {
 
 	written int64
 	last    position
+	begun   bool // an item was written
+	left    int  // of the source under way: could not be masked
 }
 
 func (l *lister) run() error {
@@ -97,74 +99,76 @@ func (l *lister) run() error {
 	l.puts(head)
 	// A page goes on after the last item of the one before; no snapshot is kept.
 	begin := l.query.after
-	first, found := slices.BinarySearchFunc(l.fleet.sources, begin.sourceKey, func(s source, k sourceKey) int { return s.key.compare(k) })
-	rest, full := l.fleet.sources[first:], false
-	for len(rest) > 0 {
+	first, _ := slices.BinarySearchFunc(l.fleet.sources, begin.sourceKey, func(s source, k sourceKey) int { return s.key.compare(k) })
+	var rest []source // of a full page
+	for b := range l.prepared(l.blocks(l.fleet.sources[first:], begin)) {
 		if err := l.ctx.Err(); err != nil {
 			return err
 		}
-		from := ""
-		if found && rest[0].key == begin.sourceKey {
-			from = begin.ID
-		}
-		var err error
-		if full, err = l.source(rest[0], from); err != nil {
+		full, err := l.block(b)
+		if err != nil {
 			return err
 		}
 		if full {
+			rest = b.rest
 			break
 		}
-		rest = rest[1:]
 	}
-	if err := l.tail(full, rest); err != nil {
+	if err := l.tail(rest != nil, rest); err != nil {
 		return err
 	}
 	return l.out.finish()
 }
 
-// source writes the items of one source after the id from. It is full where the limit
-// leaves some for the next page.
-func (l *lister) source(src source, from string) (full bool, err error) {
-	listing, listErr := l.h.options.Inventory.List(src.host, l.kind.kind)
-	items := listing.Items
-	if listErr != nil && !l.query.stale {
-		items = nil
-	}
-	items = after(items, from)
-	origin := origin{source: src}
-	if l.kind.swarm {
-		origin.servedBy = listing.ServedBy.Name
-	}
-	at, left := observed(listing.ObservedAt), 0
-	for i := range items {
+// block writes a block. It is full where the limit leaves some for the next page.
+func (l *lister) block(b *block) (full bool, err error) {
+	written := 0
+	for i, end := range b.ends {
 		if l.query.limit > 0 && l.written == l.query.limit {
 			full = true
 			break
 		}
-		docker, matches, err := l.enc.visible(origin, &items[i])
-		if err != nil {
-			left++
+		switch end {
+		case left:
+			l.left++
+			continue
+		case unseen:
 			continue
 		}
-		if !matches {
-			continue
+		l.written++
+		l.last, written = position{sourceKey: b.origin.key, ID: b.items[i].ID}, end
+	}
+	if written > 0 {
+		if l.begun {
+			l.puts(separator)
 		}
-		if err := l.item(origin, at, &items[i], docker); err != nil {
+		l.begun = true
+		*l.out.buf = append(*l.out.buf, (*b.out)[:written]...)
+		if err := l.out.flush(); err != nil {
 			return false, err
 		}
 	}
-	if listErr != nil && !isGone(listErr) {
-		state, _ := l.h.options.Inventory.State(src.host)
-		failure := failureOf(src.host, state, listErr)
-		if len(items) > 0 {
-			failure.ObservedAt = at
+	if full || b.last {
+		l.failures(b)
+	}
+	return full, nil
+}
+
+// failures tells at the end of a source what is wrong with it.
+func (l *lister) failures(b *block) {
+	host := b.origin.host
+	if b.listErr != nil && !isGone(b.listErr) {
+		state, _ := l.h.options.Inventory.State(host)
+		failure := failureOf(host, state, b.listErr)
+		if len(b.items) > 0 {
+			failure.ObservedAt = b.at
 		}
 		l.failed = append(l.failed, failure)
 	}
-	if left > 0 {
-		l.failed = append(l.failed, maskingFailure(src.host, left))
+	if l.left > 0 {
+		l.failed = append(l.failed, maskingFailure(host, l.left))
 	}
-	return full, nil
+	l.left = 0
 }
 
 // isGone says that an inventory is not there, and not that it is not current: its host was
@@ -184,20 +188,6 @@ func after(items []engine.Object, id string) []engine.Object {
 		i++
 	}
 	return items[i:]
-}
-
-func (l *lister) item(from origin, at string, o *engine.Object, docker []byte) error {
-	if l.written > 0 {
-		l.puts(",\n")
-	}
-	if l.enc.columns != nil {
-		*l.out.buf = l.enc.appendRow(*l.out.buf, from, o, docker)
-	} else {
-		*l.out.buf = l.enc.appendItem(*l.out.buf, from, at, o, docker)
-	}
-	l.written++
-	l.last = position{sourceKey: from.key, ID: o.ID}
-	return l.out.flush()
 }
 
 func (l *lister) puts(s string) { *l.out.buf = append(*l.out.buf, s...) }
