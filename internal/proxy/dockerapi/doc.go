@@ -20,7 +20,8 @@ limitations under the License.
 //
 // A request is classified (internal/access), authorized, put on record where it changes
 // something or opens a session, and only then sent, in the one spelling that was judged.
-// Bodies stream both ways without being kept. What comes back is flushed as it comes. Two
+// Bodies stream both ways without being kept. What comes back after a pause is flushed at
+// once, what follows within 2 ms is collected until these are over or 64 KiB came. Two
 // kinds of answers are not carried as they are: those that may hold secrets, for callers
 // without the right "inspect" (internal/mask), and the id of a new exec, which is handed
 // out signed for its user and host. Filters that would tell such callers what is masked

@@ -79,6 +79,40 @@ func TestFollowedOutputComesAtOnce(t *testing.T) {
 	}
 }
 
+// TestFollowedOutputIsNotKept: what came on the heels of something else, and was collected,
+// is there soon though nothing follows it.
+func TestFollowedOutputIsNotKept(t *testing.T) {
+	b := newBed(t)
+	end := make(chan struct{})
+	b.engine.HandleFunc("GET /containers/a/logs", func(w http.ResponseWriter, _ *http.Request) {
+		for range 3 {
+			for range 100 {
+				_, _ = io.WriteString(w, "a line\n")
+				_ = http.NewResponseController(w).Flush()
+			}
+			end <- struct{}{}
+		}
+	})
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url("/containers/a/logs?follow=1&stdout=1"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	for range 3 {
+		if got, err := io.ReadFull(resp.Body, make([]byte, 100*len("a line\n"))); err != nil {
+			t.Fatalf("got %d bytes, %v", got, err)
+		}
+		<-end
+	}
+	if rest, err := io.ReadAll(resp.Body); len(rest) > 0 || err != nil {
+		t.Errorf("got %q, %v at the end", rest, err)
+	}
+}
+
 // TestCutAnswers: an answer that the engine did not end is never a whole one, whatever
 // its framing and whoever cut it.
 func TestCutAnswers(t *testing.T) {

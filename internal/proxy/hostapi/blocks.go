@@ -17,8 +17,10 @@ limitations under the License.
 package hostapi
 
 import (
+	"fmt"
 	"iter"
 	"runtime"
+	"runtime/debug"
 
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 )
@@ -45,9 +47,9 @@ type block struct {
 	out   *[]byte
 	ends  []int
 	ready chan struct{}
-	// panicked is what making it ready ended with: it ends the request, as it would have
-	// without goroutines, and not the process.
-	panicked any
+	// panicked is what making it ready ended with, and where: it ends the request, as it
+	// would have without goroutines, and not the process.
+	panicked string
 }
 
 const (
@@ -118,7 +120,7 @@ func (l *lister) prepared(all iter.Seq[*block]) iter.Seq[*block] {
 		deliver := func() bool {
 			b := queue[0]
 			<-b.ready
-			if b.panicked != nil {
+			if b.panicked != "" {
 				panic(b.panicked)
 			}
 			more := yield(b)
@@ -145,7 +147,11 @@ func (l *lister) prepared(all iter.Seq[*block]) iter.Seq[*block] {
 // prepare makes a block's items ready to be written.
 func (l *lister) prepare(b *block) {
 	defer close(b.ready)
-	defer func() { b.panicked = recover() }()
+	defer func() {
+		if r := recover(); r != nil {
+			b.panicked = fmt.Sprintf("%v\n%s", r, debug.Stack())
+		}
+	}()
 	b.out = chunks.Get().(*[]byte)
 	out, ends := (*b.out)[:0], make([]int, len(b.items))
 	enc := encoder{kind: l.enc.kind, masker: l.enc.masker, labels: l.enc.labels, columns: l.enc.columns}

@@ -22,10 +22,10 @@ limitations under the License.
 // # Lists
 //
 // A list is a Kubernetes list; what an item holds of the engine (docker) is the engine's
-// own JSON, byte for byte. It is written item by item, and no item is decoded: a list of
-// 50,000 containers holds one chunk of 128 KiB. Therefore metadata and failedHosts come
-// behind the items. A client that stops reading for 10 s is cut, and a list that is cut
-// never looks complete.
+// own JSON, byte for byte. No item is decoded, and a list is never whole in memory: blocks
+// of about 128 KiB are made ready side by side, two for each core and 16 at most, and
+// written in their order. Therefore metadata and failedHosts come behind the items. A
+// client that stops reading for 10 s is cut, and a list that is cut never looks complete.
 //
 // Without a host in the path a list is merged over the hosts that the caller may read,
 // sorted by namespace, host and id; who may read none gets an empty list. Services, tasks
