@@ -17,6 +17,7 @@ limitations under the License.
 package bench
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/internal/mask"
 )
 
 // listRounds is how often each merged list is read: enough for a p99.
@@ -52,12 +54,12 @@ func BenchmarkLists(b *testing.B) {
 	pause(b, 5*time.Second) // the start is over
 
 	var figures []figure
-	for _, who := range []struct{ name, token, query string }{
-		{"an Admin's", admin, ""},
-		{"a Viewer's, masked", viewer, ""},
-		{"an Admin's page of 500", admin, "?limit=500"},
+	for _, who := range []reader{
+		{name: "an Admin's", token: admin},
+		{name: "a Viewer's, masked", token: viewer, masked: true},
+		{name: "an Admin's page of 500", token: admin, query: "?limit=500"},
 	} {
-		figures = append(figures, p.lists(b, nothing, who.name, who.token, "/containers"+who.query)...)
+		figures = append(figures, p.lists(b, nothing, who)...)
 	}
 	after := p.m.usage(b)
 	figures = append(figures, figure{name: "the manager's peak memory (RSS)", unit: megabytes, samples: []float64{after.peak}, reference: after.rss, of: "at the end"})
@@ -79,34 +81,27 @@ func (p *proxyBed) grantAll(b *testing.B, account string) {
 	b.Cleanup(func() { _ = p.Client.Delete(interrupted, binding) })
 }
 
+// reader is somebody who lists.
+type reader struct {
+	name, token, query string
+	masked             bool
+}
+
 // lists reads a list again and again; beside it as many bytes of nothing over TLS.
-func (p *proxyBed) lists(b *testing.B, nothing *api, name, token, path string) []figure {
+func (p *proxyBed) lists(b *testing.B, nothing *api, who reader) []figure {
 	b.Helper()
-	way := p.client(b, name, p.url(), token)
+	way, path := p.client(b, who.name, p.url(), who.token), "/containers"+who.query
+	size := checkList(b, way, path, who.masked) // and the caches of who may do what are full
 	var whole, first, bare []float64
-	var size int64
 	before := p.m.usage(b)
-	for i := range listRounds + 1 {
-		began := time.Now()
-		resp, err := way.open(interrupted, http.MethodGet, path, nil)
+	for range listRounds {
+		took, head, err := readList(way, path)
 		if err != nil {
 			b.Fatal(err)
 		}
-		if _, err := io.ReadFull(resp.Body, make([]byte, 1)); err != nil {
-			b.Fatal(err)
-		}
-		head := time.Since(began)
-		n, err := io.Copy(io.Discard, resp.Body)
-		_ = resp.Body.Close()
-		if err != nil {
-			b.Fatal(err)
-		}
-		if size = n + 1; i == 0 {
-			continue // it fills the caches of who may do what
-		}
-		whole, first = append(whole, time.Since(began).Seconds()), append(first, head.Seconds())
+		whole, first = append(whole, took.Seconds()), append(first, head.Seconds())
 	}
-	cpu := (p.m.usage(b).cpu - before.cpu).Seconds() / (listRounds + 1)
+	cpu := (p.m.usage(b).cpu - before.cpu).Seconds() / listRounds
 	for range bulkRounds {
 		began := time.Now()
 		if _, err := nothing.call(http.MethodGet, fmt.Sprintf("/containers/x/archive?path=%d", size), nil); err != nil {
@@ -114,10 +109,44 @@ func (p *proxyBed) lists(b *testing.B, nothing *api, name, token, path string) [
 		}
 		bare = append(bare, time.Since(began).Seconds())
 	}
-	what := fmt.Sprintf("%s, %.1f MB", name, float64(size)/1e6)
+	what := fmt.Sprintf("%s, %.1f MB", who.name, float64(size)/1e6)
 	return []figure{
 		{name: what, unit: seconds, aim: 0.3, judge: p99, samples: whole, reference: quantile(bare, 0.5), of: "as many bytes of nothing over TLS"},
-		{name: name + ": its first byte", unit: seconds, samples: first},
-		{name: name + ": the manager's CPU a list", unit: seconds, samples: []float64{cpu}},
+		{name: who.name + ": its first byte", unit: seconds, samples: first},
+		{name: who.name + ": the manager's CPU a list", unit: seconds, samples: []float64{cpu}},
 	}
+}
+
+// checkList reads a list, looks whether it is masked, and returns its length.
+func checkList(b *testing.B, way *api, path string, masked bool) int {
+	b.Helper()
+	resp, err := way.open(interrupted, http.MethodGet, path, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if is := bytes.Contains(body, []byte(`"Command":"`+mask.Mark+`"`)); is != masked {
+		b.Fatalf("the list of %s is masked: %t", way.name, is)
+	}
+	return len(body)
+}
+
+// readList reads a list and returns how long the whole took, and its first byte.
+func readList(way *api, path string) (whole, first time.Duration, err error) {
+	began := time.Now()
+	resp, err := way.open(interrupted, http.MethodGet, path, nil)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer resp.Body.Close()
+	if _, err := io.ReadFull(resp.Body, make([]byte, 1)); err != nil {
+		return 0, 0, err
+	}
+	first = time.Since(began)
+	_, err = io.Copy(io.Discard, resp.Body)
+	return time.Since(began), first, err
 }

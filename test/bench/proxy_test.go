@@ -204,7 +204,7 @@ func (p *proxyBed) followed(b *testing.B, engine *testbed.Dockerd, ways []*api) 
 		}
 		figures = append(figures,
 			figure{name: "the manager's memory (RSS), " + way.name, unit: megabytes, samples: []float64{late.rss}, reference: before.rss, of: "before"},
-			figure{name: "memory a stream, " + way.name, unit: kilobytesUnit, samples: []float64{(late.rss - before.rss) / followers}, reference: (early.rss - before.rss) / followers, of: "15 s before"},
+			figure{name: "memory a stream, " + way.name, unit: kB, samples: []float64{(late.rss - before.rss) / followers}, reference: (early.rss - before.rss) / followers, of: "15 s before"},
 			figure{name: "the manager's CPU at 10 lines a second each, " + way.name, unit: cores, samples: []float64{late.coresSince(early)}},
 		)
 	}

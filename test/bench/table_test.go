@@ -65,7 +65,7 @@ func perSecond(v float64) string { return fmt.Sprintf("%.0f/s", v) }
 
 func microseconds(v float64) string { return fmt.Sprintf("%.0f us", v*1e6) }
 
-func kilobytesUnit(v float64) string { return fmt.Sprintf("%.0f kB", v/1e3) }
+func kB(v float64) string { return fmt.Sprintf("%.0f kB", v/1e3) }
 
 func number(v float64) string { return fmt.Sprintf("%.4g", v) }
 
