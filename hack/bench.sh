@@ -2,7 +2,7 @@
 # hack/bench.sh is "make bench": it builds what is measured, runs the benchmarks of test/bench and ends
 # with their tables. They never fail on a number, and are no part of "make test".
 #
-#   hack/bench.sh                             all, in less than a quarter of an hour
+#   hack/bench.sh                             all, in some 20 minutes
 #   hack/bench.sh --only host,events          some of host, fleet, events, proxy
 #   hack/bench.sh --quick                     small sizes: does it all still work?
 #   hack/bench.sh --hosts 200 --steady 30s    sizes of one's own; --help lists them

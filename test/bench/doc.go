@@ -16,8 +16,9 @@ limitations under the License.
 
 // Package bench measures what docs/benchmarks.md tells: how soon the manager sees
 // that a real engine comes, dies and returns, what a fleet of a thousand engines
-// costs it, and how long an engine's event takes to the inventory. hack/bench.sh
-// (make bench) builds what is measured, runs it and prints one table.
+// costs it, how long an engine's event takes to the inventory, and what the proxy adds
+// to an engine's own TLS listener. hack/bench.sh (make bench) builds what is measured,
+// runs it and prints one table.
 //
 // It never fails on a number: numbers depend on the machine. It fails where
 // something did not happen at all.
@@ -29,7 +30,8 @@ limitations under the License.
 // the same run: the bare engine or the bare API server asked for about the same,
 // for what the machine was worth at that moment.
 //
-// Two things are measured in this process: the reference calls, and the way of an
-// event through internal/hostcache over internal/engine/moby, since no API tells
-// when an inventory changed.
+// Measured in this process are the reference calls, what a client of the proxy sees,
+// and the way of an event through internal/hostcache over internal/engine/moby, since
+// no API tells when an inventory changed. The engine that does nothing (null_test.go) is
+// this program again, with --null-engine.
 package bench

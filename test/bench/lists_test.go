@@ -63,6 +63,7 @@ func BenchmarkLists(b *testing.B) {
 	}
 	after := p.m.usage(b)
 	figures = append(figures, figure{name: "the manager's peak memory (RSS)", unit: megabytes, samples: []float64{after.peak}, reference: after.rss, of: "at the end"})
+	p.end(b)
 	add(fmt.Sprintf("Merged lists of %d hosts with %d containers each", *hosts, *containers), figures...)
 	b.ReportMetric(0, "ns/op") // the table is the result
 }

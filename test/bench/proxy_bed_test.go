@@ -69,6 +69,13 @@ func startProxy(b *testing.B) *proxyBed {
 	return p
 }
 
+// end stops the manager and leaves no host to the next benchmark's.
+func (p *proxyBed) end(b *testing.B) {
+	b.Helper()
+	p.m.stop(b)
+	p.w.deleteAll(b)
+}
+
 // addHost declares a host, over TLS where the endpoint is tcp://, and waits for it.
 func (p *proxyBed) addHost(b *testing.B, name, endpoint string) {
 	b.Helper()
