@@ -155,7 +155,7 @@ func (b *bed) testKill(t *testing.T, s *second, token string) {
 	b.engine.RunContainer(t, "happening", "busybox:test", "true")
 	output["events"].wait(t)
 	events, ended := b.as(t, token).watch(t, b.typed("containers")+"?watch=true")
-	until(t, events, "a container", func(e event) bool { return e.Type == "ADDED" })
+	until(t, events, "a container", func(e watchEvent) bool { return e.Type == "ADDED" })
 	s.kill()
 	s.pin(roundRobin)
 	for range 4 { // each backend is tried twice
@@ -175,7 +175,7 @@ func (b *bed) testKill(t *testing.T, s *second, token string) {
 }
 
 // endOf waits for the end of a watch.
-func endOf(t *testing.T, events <-chan event, ended <-chan error) error {
+func endOf(t *testing.T, events <-chan watchEvent, ended <-chan error) error {
 	t.Helper()
 	deadline := time.After(patient)
 	for {
