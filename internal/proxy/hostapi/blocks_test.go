@@ -77,7 +77,7 @@ func TestBlocks(t *testing.T) {
 }
 
 // stumbling is a Masker that does not survive one container.
-type stumbling struct{ hider }
+type stumbling struct{}
 
 func (stumbling) AppendMasked(dst []byte, kind engine.Kind, item []byte) ([]byte, error) {
 	if bytes.Contains(item, []byte(`"h05c07"`)) {

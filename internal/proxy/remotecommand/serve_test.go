@@ -253,7 +253,9 @@ func TestOtherRequests(t *testing.T) {
 			if resp.StatusCode != tc.code || !strings.Contains(string(body), `"kind":"Status"`) {
 				t.Errorf("got %d %s; want %d and a Status", resp.StatusCode, body, tc.code)
 			}
-			<-ended
+			if err := <-ended; err == nil {
+				t.Error("the server took it")
+			}
 		})
 	}
 	server.Client().CloseIdleConnections()
