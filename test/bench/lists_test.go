@@ -33,7 +33,7 @@ import (
 )
 
 // listRounds is how often each merged list is read: enough for a p99.
-const listRounds = 120
+const listRounds = 100
 
 // BenchmarkLists measures the list of all containers of all simulated hosts: for somebody
 // who may see everything everywhere, and for a Viewer of each host, whose list is masked.
