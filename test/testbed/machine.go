@@ -115,6 +115,9 @@ func (m *Machine) stop(t testing.TB) {
 		}
 	}
 	_ = m.stdin.Close()
+	if m.slot != nil {
+		m.slot.thaw() // a container that a test left paused cannot be killed
+	}
 	_ = m.init.Wait() // "killed" is what it should say
 	m.stdin = nil
 }

@@ -149,6 +149,22 @@ func (s *slot) removeCgroups() error {
 	return errors.Join(errs...)
 }
 
+// thaw lets paused containers go on, in cgroup v1 (freezer.state) and v2
+// (cgroup.freeze). What cannot be thawed shows when it cannot be removed.
+func (s *slot) thaw() {
+	for root, file := range map[string][2]string{
+		"/sys/fs/cgroup/freezer/" + s.cgroup(): {"freezer.state", "THAWED"},
+		"/sys/fs/cgroup/" + s.cgroup():         {"cgroup.freeze", "0"},
+	} {
+		_ = filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				_ = os.WriteFile(filepath.Join(path, file[0]), []byte(file[1]), 0o600)
+			}
+			return nil
+		})
+	}
+}
+
 // link is the name of the interface at this side of the machine's cable.
 func (s *slot) link() string { return "dctest" + strconv.Itoa(s.n) }
 

@@ -239,3 +239,13 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 	}
 }
+
+// TestPausedContainerIsNoHindrance: a bed ends though a container in it is frozen.
+func TestPausedContainerIsNoHindrance(t *testing.T) {
+	t.Run("paused", func(t *testing.T) {
+		d := StartDockerd(t, DockerdOptions{})
+		d.ImportBusybox(t, "busybox:test")
+		id := d.RunContainer(t, "frozen", "busybox:test", "sleep", "600")
+		d.Call(t, "POST", "/containers/"+id+"/pause", nil)
+	})
+}
