@@ -115,15 +115,24 @@ var consequences = []string{"container die", "container exec_die", "network disc
 const settling = 5 * time.Second
 
 // TestAuditEqualsEvents compares the audit trail with the engine's own events, one to one.
-func TestAuditEqualsEvents(t *testing.T) {
+func TestAuditEqualsEvents(t *testing.T) { inBothModes(t, testAuditEqualsEvents) }
+
+func testAuditEqualsEvents(t *testing.T, begin begin) {
 	b := newBed(t, testbed.DockerdOptions{})
-	admin := b.bearer(t, b.user(t, dcv1.HostAdmin))
+	token := b.user(t, dcv1.HostAdmin)
+	midway := begin(b, token)
+	admin := b.bearer(t, token)
 	var image struct{ ID string }
 	if err := json.Unmarshal(b.engine.Call(t, http.MethodGet, "/images/busybox:test/json", nil), &image); err != nil {
 		t.Fatal(err)
 	}
 	since := time.Now()
-	for i, r := range play(t, admin.cli, changes) {
+	half := len(changes) / 2
+	results := play(t, admin.cli, changes[:half])
+	b.outcomes(t, since) // one is recorded after its answer
+	midway()
+	results = append(results, play(t, admin.cli, changes[half:])...)
+	for i, r := range results {
 		if r.Code == 0 == strings.Contains(strings.Join(changes[i].args, " "), "no-such") {
 			t.Errorf("%q: %s", changes[i].args, r)
 		}

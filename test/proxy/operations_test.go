@@ -116,20 +116,28 @@ func (a attempt) sent(object string) string {
 
 // TestEveryOperationWithEveryRole sends each operation as each role and as nobody, and
 // looks what reaches the engine and what is on record.
-func TestEveryOperationWithEveryRole(t *testing.T) {
+func TestEveryOperationWithEveryRole(t *testing.T) { inBothModes(t, testEveryOperation) }
+
+func testEveryOperation(t *testing.T, begin begin) {
 	b := newCluster(t)
 	e := startRecordingEngine(t)
 	b.connect(t, "unix://"+e.socket)
-	people := map[access.Role]*person{"": b.bearer(t, b.account(t, "nobody"))}
+	tokens := map[access.Role]string{"": b.account(t, "nobody")}
 	for _, role := range access.Roles() {
-		people[role] = b.bearer(t, b.user(t, dcv1.HostRole(role)))
+		tokens[role] = b.user(t, dcv1.HostRole(role))
 	}
+	midway := begin(b, tokens[access.Viewer])
 	all := attempts()
 	if len(all) < 120 {
 		t.Fatalf("there are %d attempts only", len(all))
 	}
 	want := map[string][]string{} // Audit-ID -> outcomes
-	for role, who := range people {
+	for i, role := range append(access.Roles(), "") {
+		if i == 2 {
+			b.wantOutcomes(t, want) // an outcome is recorded after its answer
+			midway()
+		}
+		who := b.bearer(t, tokens[role])
 		exec := "no%73uch"
 		if access.Grants(role, access.Right{Subresource: access.Exec, Verb: access.Create}) {
 			exec = who.createExec(t)

@@ -128,6 +128,7 @@ func (b *bed) balance(t *testing.T, token string) *second {
 	t.Helper()
 	o := b.options(t)
 	s := &second{replica: startReplica(t, b.Config, o), address: o.ProxyAddress}
+	b.trails = append(b.trails, o.AuditFile)
 	b.waitServing(t, o.ProxyAddress)
 	s.balancer = startBalancer(t, b.addresses[0], o.ProxyAddress)
 	before := b.address
@@ -148,4 +149,18 @@ func (b *bed) balance(t *testing.T, token string) *second {
 func (b *bed) modes(t *testing.T, token string, run func(t *testing.T, midway func())) {
 	t.Run("one manager", func(t *testing.T) { run(t, func() {}) })
 	t.Run("two managers", func(t *testing.T) { run(t, b.balance(t, token).kill) })
+}
+
+// begin is called by a test once its bed stands, with the token of somebody who may look at
+// the host and before anybody's client is made. The test calls what it returns midway.
+type begin func(b *bed, token string) (midway func())
+
+// inBothModes is modes for tests that need a bed of their own for each.
+func inBothModes(t *testing.T, run func(t *testing.T, begin begin)) {
+	t.Run("one manager", func(t *testing.T) {
+		run(t, func(*bed, string) func() { return func() {} })
+	})
+	t.Run("two managers", func(t *testing.T) {
+		run(t, func(b *bed, token string) func() { return b.balance(t, token).kill })
+	})
 }

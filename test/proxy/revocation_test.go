@@ -45,12 +45,17 @@ const (
 
 // TestRevocation takes rights away in each way there is, and looks how soon requests are
 // refused and what runs is ended.
-func TestRevocation(t *testing.T) {
+func TestRevocation(t *testing.T) { inBothModes(t, testRevocation) }
+
+func testRevocation(t *testing.T, begin begin) {
 	b := newBed(t, testbed.DockerdOptions{})
 	b.engine.RunContainer(t, "box", "busybox:test", "sh", "-c", "while sleep 0.2; do echo a line; done")
 	b.label(t, map[string]string{"tier": "prod"})
 
-	gone := b.openAsAccount(t)
+	goneToken := b.account(t, "gone")
+	b.grant(t, dcv1.HostOperator, dcv1.HostPermissionSubject{Kind: dcv1.SubjectServiceAccount, Name: "gone"})
+	midway := begin(b, goneToken)
+	var gone func(t *testing.T)
 	cert, key := b.User(t, "ada", "system:authenticated", "ops")
 	ada := b.holder(t, cert, key)
 	robot := b.bearer(t, b.account(t, "robot"))
@@ -85,6 +90,11 @@ func TestRevocation(t *testing.T) {
 			return now
 		}},
 	} {
+		if n == 1 {
+			midway()
+			tc.who.http.CloseIdleConnections()
+			gone = b.openAsAccount(t, goneToken) // it takes long: the others run meanwhile
+		}
 		t.Run(tc.name, func(t *testing.T) {
 			if code, _, body := tc.who.get(t, b.path()+"/containers/json"); code != http.StatusForbidden {
 				t.Fatalf("before it was granted: %d %s", code, body)
@@ -179,10 +189,9 @@ func inTime(t *testing.T, what string, took, want, most time.Duration) {
 // openAsAccount opens streams with a token of a ServiceAccount, and a watch that the
 // kube-apiserver serves, and deletes the account. The function it returns waits for the
 // ends, which take longest.
-func (b *bed) openAsAccount(t *testing.T) (wait func(t *testing.T)) {
+func (b *bed) openAsAccount(t *testing.T, token string) (wait func(t *testing.T)) {
 	t.Helper()
-	who := b.bearer(t, b.account(t, "gone"))
-	b.grant(t, dcv1.HostOperator, dcv1.HostPermissionSubject{Kind: dcv1.SubjectServiceAccount, Name: "gone"})
+	who := b.bearer(t, token)
 	b.Create(t, &rbacv1.Role{
 		ObjectMeta: metav1.ObjectMeta{Namespace: b.namespace, Name: "gone"},
 		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{dcv1.GroupVersion.Group}, Resources: []string{"dockerhosts"}, Verbs: []string{"list", "watch"}}},

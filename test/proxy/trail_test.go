@@ -23,13 +23,27 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 )
 
-// records returns what the audit trail of the first manager has, the oldest first.
+// records returns what the audit trails of all managers have, in the order of their times
+// and those of one manager as they were written.
 func (b *bed) records(t *testing.T, filter audit.Filter) []audit.Entry {
+	t.Helper()
+	var all []audit.Entry
+	for _, trail := range b.trails {
+		all = append(all, recordsOf(t, trail, filter)...)
+	}
+	if len(b.trails) > 1 {
+		slices.SortStableFunc(all, func(a, b audit.Entry) int { return a.Time.Compare(b.Time) })
+	}
+	return all
+}
+
+// recordsOf returns what one trail has, the oldest first.
+func recordsOf(t *testing.T, trail string, filter audit.Filter) []audit.Entry {
 	t.Helper()
 	filter.Limit = audit.MaxLimit
 	var all []audit.Entry
 	for {
-		page, err := audit.Query(t.Context(), b.trails[0], filter)
+		page, err := audit.Query(t.Context(), trail, filter)
 		if err != nil {
 			t.Fatalf("searching the audit trail: %v", err)
 		}

@@ -41,16 +41,22 @@ type viewerBed struct {
 }
 
 // TestViewer looks at an engine with the rights of a Viewer, in every way there is.
-func TestViewer(t *testing.T) {
+func TestViewer(t *testing.T) { inBothModes(t, testViewer) }
+
+func testViewer(t *testing.T, begin begin) {
 	b := &viewerBed{bed: newCluster(t), canaries: canary.Start(t, false)}
 	b.connect(t, "unix://"+b.canaries.Socket())
-	b.viewer = b.bearer(t, b.user(t, dcv1.HostViewer))
+	token := b.user(t, dcv1.HostViewer)
+	midway := begin(b.bed, token)
+	b.viewer = b.bearer(t, token)
 	t.Run("docker CLI", b.testShown)
 	t.Run("docker CLI, refused", b.testRefused)
 	t.Run("docker attach, refused", b.testAttachRefused)
 	t.Run("requests", func(t *testing.T) { b.testRequests(t, b.viewer) })
 	// A Viewer reads no secrets and no swarm; a Role of another make may allow it.
 	t.Run("requests without the right to inspect alone", func(t *testing.T) { b.testRequests(t, b.allButInspect(t)) })
+	midway()
+	b.viewer.http.CloseIdleConnections()
 	t.Run("lists", b.testLists)
 	t.Run("streams", b.testFollowed)
 }

@@ -33,9 +33,12 @@ import (
 
 // TestAttachByWebSocket works a container through attach/ws, the engine's own way for
 // browsers, both ways and to its end.
-func TestAttachByWebSocket(t *testing.T) {
+func TestAttachByWebSocket(t *testing.T) { inBothModes(t, testAttachByWebSocket) }
+
+func testAttachByWebSocket(t *testing.T, begin begin) {
 	b := newBed(t, testbed.DockerdOptions{})
 	token, viewer := b.user(t, dcv1.HostAdmin), b.user(t, dcv1.HostViewer)
+	midway := begin(b, token)
 	b.engine.Call(t, http.MethodPost, "/containers/create?name=echo", map[string]any{
 		"Image": "busybox:test", "Cmd": []string{"sh", "-c", "read a; echo $a; read b; echo $b"}, "OpenStdin": true, "StdinOnce": true, "AttachStdin": true, "AttachStdout": true,
 	})
@@ -55,6 +58,7 @@ func TestAttachByWebSocket(t *testing.T) {
 	} else {
 		_ = resp.Body.Close()
 	}
+	midway()
 	c, resp, err := dial(token)
 	if err != nil {
 		t.Fatal(err)
