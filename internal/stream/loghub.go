@@ -48,6 +48,7 @@ type logHub struct {
 	replay   *replay
 	awaited  *Cursor // the end of the log as it was when reading began
 	complete bool    // the ring began with the log's first line
+	partial  bool    // the ring did not
 	isReady  bool
 	ended    bool
 	err      error         // why it ended; nil for the log's end
@@ -124,7 +125,7 @@ func (h *logHub) settleLater() {
 	h.settling = time.AfterFunc(settleAfter, func() {
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		if h.replay == p && !h.ended {
+		if h.replay == p && len(p.held) > 0 && !h.ended {
 			h.lose()
 			h.show()
 		}
@@ -161,7 +162,7 @@ func (h *logHub) setReady() {
 		return
 	}
 	h.isReady = true
-	h.complete = h.sequence.ordinal < ringLines
+	h.complete = h.sequence.ordinal < ringLines && !h.partial
 	close(h.ready)
 }
 

@@ -182,8 +182,13 @@ func (u *upstream) begin() (engine.LogsOptions, error) {
 		h.setReady() // an empty log
 		return opts, nil
 	}
-	opts.Tail = ringLines
 	h.awaited = &end
+	if whole(end.Time) {
+		// Many records have one time, and counting them has to begin with the first.
+		opts.Since, h.partial = time.Unix(0, end.Time).Add(-before), true
+	} else {
+		opts.Tail = ringLines
+	}
 	return opts, nil
 }
 
@@ -251,7 +256,7 @@ func (u *upstream) ended() error {
 		return errLogEnd
 	}
 	h.tell(LineStopped, "")
-	for deadline := time.Now().Add(restartGrace); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(restartGrace); h.ctx.Err() == nil && time.Now().Before(deadline); {
 		h.wait(restartPoll)
 		if state, err = u.inspect(); err != nil {
 			return u.gone(err)
