@@ -1,0 +1,273 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package stream
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+	"github.com/dockercontrol/dockercontrol/internal/engine/moby"
+	"github.com/dockercontrol/dockercontrol/internal/stream"
+	"github.com/dockercontrol/dockercontrol/test/testbed"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// patient is how long a test waits for what takes a second on a quiet machine.
+const patient = 2 * time.Minute
+
+// host is one host whose connection the test breaks.
+type host struct {
+	t        *testing.T
+	prepared engine.Prepared
+
+	mu     sync.Mutex
+	engine engine.Engine
+	fns    []func(stream.Key)
+}
+
+var key = stream.Key{Namespace: "default", Name: "web"}
+
+func newHost(t *testing.T, endpoint string) *host {
+	t.Helper()
+	ep, err := engine.ParseEndpoint(endpoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := moby.Connector{}.Prepare(engine.Config{Endpoint: ep, Timeout: patient})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &host{t: t, prepared: p, engine: p.Open()}
+	t.Cleanup(func() { _ = h.engine.Close() })
+	return h
+}
+
+func (h *host) Engine(stream.Key) (engine.Engine, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.engine, nil
+}
+
+func (h *host) Notify(fn func(stream.Key)) (cancel func()) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fns = append(h.fns, fn)
+	return func() {}
+}
+
+// cut closes every connection to the engine, and has a new one.
+func (h *host) cut() {
+	h.mu.Lock()
+	old := h.engine
+	h.engine = h.prepared.Open()
+	fns := h.fns
+	h.mu.Unlock()
+	_ = old.Close()
+	for _, fn := range fns {
+		fn(key)
+	}
+}
+
+// Each writer numbers its lines, and pauses so that both together write about 10,000 a second.
+const (
+	linesEach = 40_000
+	writers   = `w() { i=0; while [ $i -lt 40000 ]; do i=$((i+1)); echo "$1 $i"; [ $((i%500)) = 0 ] && sleep 0.05; done; }; w out & w err >&2 & wait`
+)
+
+// TestLogsLoseNothing writes numbered lines to both streams at once, breaks the connections
+// to the engine, brings the client back by cursor to this replica or to a fresh one, and
+// expects every line once.
+func TestLogsLoseNothing(t *testing.T) {
+	d := testbed.StartDockerd(t, testbed.DockerdOptions{})
+	d.ImportBusybox(t, "busybox:test")
+	for _, driver := range []string{"json-file", "local"} {
+		t.Run(driver, func(t *testing.T) {
+			h := newHost(t, d.Endpoint())
+			id := run(t, h, driver, writers)
+			c := &client{host: h, source: stream.LogSource{Host: key, Container: id}, next: map[string]int{"out": 1, "err": 1}}
+			c.connect(t)
+			c.read(t)
+			if c.next["out"] != linesEach+1 || c.next["err"] != linesEach+1 {
+				t.Errorf("the client got stdout up to %d and stderr up to %d; want %d", c.next["out"]-1, c.next["err"]-1, linesEach)
+			}
+			t.Logf("%d lines in %v; %d cuts, %d other replicas", 2*linesEach, time.Since(c.begin).Round(time.Millisecond), c.cuts, c.moves)
+		})
+	}
+}
+
+// run starts a container.
+func run(t *testing.T, h *host, driver, script string) string {
+	t.Helper()
+	body := fmt.Sprintf(`{"Image":"busybox:test","Cmd":["sh","-c",%q],"HostConfig":{"NetworkMode":"none","LogConfig":{"Type":%q}}}`, script, driver)
+	id, err := h.engine.ContainerCreateRaw(t.Context(), "", []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.engine.ContainerStart(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// client follows a log, comes back by cursor, and checks what it gets.
+type client struct {
+	host   *host
+	source stream.LogSource
+	logs   *stream.Logs
+	viewer *stream.LogViewer
+	cursor stream.Cursor
+	next   map[string]int // the next number of each stream
+	begin  time.Time
+
+	lines, cuts, moves int
+}
+
+// connect opens a viewer at the cursor, at a replica that has none yet.
+func (c *client) connect(t *testing.T) {
+	t.Helper()
+	if c.begin.IsZero() {
+		c.begin = time.Now()
+	}
+	if c.logs != nil {
+		c.logs.Close()
+	}
+	c.logs = stream.NewLogs(c.host, stream.Limits{})
+	c.open(t)
+}
+
+func (c *client) open(t *testing.T) {
+	t.Helper()
+	if c.viewer != nil {
+		c.viewer.Close()
+	}
+	var err error
+	c.viewer, err = c.logs.Open(t.Context(), c.source, stream.LogQuery{Follow: true, Tail: -1, Resume: c.cursor})
+	if err != nil {
+		t.Fatalf("open the log: %v", err)
+	}
+}
+
+// read reads to the end. Every 7,000 lines the connection to the engine breaks, every 11,000
+// the client does, and every 17,000 it goes to another replica.
+func (c *client) read(t *testing.T) {
+	t.Helper()
+	defer func() { c.viewer.Close(); c.logs.Close() }()
+	for {
+		b, err := c.viewer.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("after %d lines: %v", c.lines, err)
+		}
+		for i := range b.Lines {
+			l := &b.Lines[i]
+			c.take(t, l)
+			if t.Failed() {
+				return
+			}
+			if l.Kind == stream.LineText && c.interrupt(t) {
+				break
+			}
+		}
+		if time.Since(c.begin) > patient {
+			t.Fatalf("after %d lines nothing ends", c.lines)
+		}
+	}
+}
+
+func (c *client) take(t *testing.T, l *stream.Line) {
+	t.Helper()
+	switch l.Kind {
+	case stream.LineGap:
+		t.Errorf("a gap of %d after %d lines", l.Lost, c.lines)
+	case stream.LineText:
+		name, number, _ := strings.Cut(string(l.Text), " ")
+		n, err := strconv.Atoi(number)
+		if err != nil || n != c.next[name] || "std"+name != l.Stream.String() {
+			t.Errorf("line %d is %q of %s; want number %d", c.lines, l.Text, l.Stream, c.next[name])
+		}
+		c.next[name]++
+		c.lines++
+		c.cursor = l.Cursor
+	}
+}
+
+// interrupt reports whether the rest of a batch is not to be read.
+func (c *client) interrupt(t *testing.T) bool {
+	t.Helper()
+	if c.lines%7_000 == 0 {
+		c.cuts++
+		c.host.cut()
+	}
+	switch {
+	case c.lines%17_000 == 0:
+		c.moves++
+		c.connect(t)
+	case c.lines%11_000 == 0:
+		c.open(t)
+	default:
+		return false
+	}
+	return true
+}
+
+// TestLogsSurviveTheEngine kills dockerd while a container that lives on writes, and expects
+// the log to go on where it stopped.
+func TestLogsSurviveTheEngine(t *testing.T) {
+	d := testbed.StartDockerd(t, testbed.DockerdOptions{Args: []string{"--live-restore"}})
+	d.ImportBusybox(t, "busybox:test")
+	h := newHost(t, d.Endpoint())
+	id := run(t, h, "json-file", `i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo "out $i"; sleep 0.05; done`)
+	c := &client{host: h, source: stream.LogSource{Host: key, Container: id}, next: map[string]int{"out": 1}}
+	c.connect(t)
+	defer func() { c.viewer.Close(); c.logs.Close() }()
+	interrupted, resumed := false, false
+	for {
+		b, err := c.viewer.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range b.Lines {
+			c.take(t, &b.Lines[i])
+			interrupted = interrupted || b.Lines[i].Kind == stream.LineInterrupted
+			resumed = resumed || b.Lines[i].Kind == stream.LineResumed
+		}
+		if c.lines >= 50 && c.cuts == 0 {
+			c.cuts++
+			d.Kill(t)
+			d.Start(t)
+			h.cut()
+		}
+	}
+	if c.next["out"] != 301 || !interrupted || !resumed {
+		t.Errorf("the log ended after %d lines; interrupted %t, resumed %t", c.next["out"]-1, interrupted, resumed)
+	}
+}
