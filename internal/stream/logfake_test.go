@@ -249,20 +249,25 @@ func (s *fakeStream) Close() error {
 	return nil
 }
 
-// fakeHosts is one host.
+// fakeHosts is one host, and perhaps others.
 type fakeHosts struct {
-	log *fakeLog
-	mu  sync.Mutex
-	fns []func(Key)
+	log    *fakeLog
+	others map[Key]*fakeLog
+	mu     sync.Mutex
+	fns    []func(Key)
 }
 
-func (h *fakeHosts) Engine(Key) (engine.Engine, error) {
-	h.log.mu.Lock()
-	defer h.log.mu.Unlock()
-	if h.log.down != nil {
-		return nil, h.log.down
+func (h *fakeHosts) Engine(key Key) (engine.Engine, error) {
+	log := h.log
+	if other := h.others[key]; other != nil {
+		log = other
 	}
-	return h.log, nil
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	if log.down != nil {
+		return nil, log.down
+	}
+	return log, nil
 }
 
 func (h *fakeHosts) Notify(fn func(Key)) func() {

@@ -46,8 +46,8 @@ func inLogBed(t *testing.T, test func(b *logBed)) {
 		b := &logBed{T: t, log: newFakeLog(), at: time.Date(2026, 3, 1, 12, 0, 0, 1, time.UTC).UnixNano()}
 		b.hosts = &fakeHosts{log: b.log}
 		b.logs = NewLogs(b.hosts, Limits{})
+		defer func() { b.logs.Close() }()
 		test(b)
-		b.logs.Close()
 	})
 }
 
