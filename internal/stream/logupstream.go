@@ -140,6 +140,12 @@ func (u *upstream) read() error {
 	if err != nil {
 		return err
 	}
+	return u.open(opts)
+}
+
+// open reads the log to the end of the stream.
+func (u *upstream) open(opts engine.LogsOptions) error {
+	h := u.hub
 	s, err := u.engine.Logs(h.ctx, h.source.Container, opts)
 	if err != nil {
 		return err
@@ -154,6 +160,17 @@ func (u *upstream) read() error {
 		return nil
 	}
 	return err
+}
+
+// lastWords reads the end of a stopped container's log once more: dockerd may end a followed
+// log before the last bytes of the process are in it.
+func (u *upstream) lastWords() error {
+	opts, err := u.begin()
+	if err != nil {
+		return err
+	}
+	opts.Follow = false
+	return u.open(opts)
 }
 
 // begin decides where to read from: the last lines at first, and later a little before
@@ -246,6 +263,11 @@ func (u *upstream) ended() error {
 	state, err := u.inspect()
 	if err != nil {
 		return u.gone(err)
+	}
+	if u.state.Running && !state.Running {
+		if err := u.lastWords(); err != nil {
+			return u.gone(err)
+		}
 	}
 	h.endRun()
 	if state.goesOn(u.state) {

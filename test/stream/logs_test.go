@@ -17,9 +17,10 @@ limitations under the License.
 package stream
 
 import (
+	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -107,7 +108,7 @@ func TestLogsLoseNothing(t *testing.T) {
 	for _, driver := range []string{"json-file", "local"} {
 		t.Run(driver, func(t *testing.T) {
 			h := newHost(t, d.Endpoint())
-			id := run(t, h, driver, writers)
+			id := run(t, h, box{log: logConfig{Type: driver}, script: writers})
 			c := &client{host: h, source: stream.LogSource{Host: key, Container: id}, next: map[string]int{"out": 1, "err": 1}}
 			c.connect(t)
 			c.read(t)
@@ -119,11 +120,30 @@ func TestLogsLoseNothing(t *testing.T) {
 	}
 }
 
+// box is a container.
+type box struct {
+	script string
+	tty    bool
+	log    logConfig
+}
+
+// logConfig is the engine's own.
+type logConfig struct {
+	Type   string
+	Config map[string]string
+}
+
 // run starts a container.
-func run(t *testing.T, h *host, driver, script string) string {
+func run(t *testing.T, h *host, b box) string {
 	t.Helper()
-	body := fmt.Sprintf(`{"Image":"busybox:test","Cmd":["sh","-c",%q],"HostConfig":{"NetworkMode":"none","LogConfig":{"Type":%q}}}`, script, driver)
-	id, err := h.engine.ContainerCreateRaw(t.Context(), "", []byte(body))
+	body, err := json.Marshal(map[string]any{
+		"Image": "busybox:test", "Cmd": []string{"sh", "-c", b.script}, "Tty": b.tty,
+		"HostConfig": map[string]any{"NetworkMode": "none", "LogConfig": b.log},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := h.engine.ContainerCreateRaw(t.Context(), "", body)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,7 +262,7 @@ func TestLogsSurviveTheEngine(t *testing.T) {
 	d := testbed.StartDockerd(t, testbed.DockerdOptions{Args: []string{"--live-restore"}})
 	d.ImportBusybox(t, "busybox:test")
 	h := newHost(t, d.Endpoint())
-	id := run(t, h, "json-file", `i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo "out $i"; sleep 0.05; done`)
+	id := run(t, h, box{script: `i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo "out $i"; sleep 0.05; done`})
 	c := &client{host: h, source: stream.LogSource{Host: key, Container: id}, next: map[string]int{"out": 1}}
 	c.connect(t)
 	defer func() { c.viewer.Close(); c.logs.Close() }()
@@ -269,5 +289,80 @@ func TestLogsSurviveTheEngine(t *testing.T) {
 	}
 	if c.next["out"] != 301 || !interrupted || !resumed {
 		t.Errorf("the log ended after %d lines; interrupted %t, resumed %t", c.next["out"]-1, interrupted, resumed)
+	}
+}
+
+// TestLogsRepeatNothing writes faster than dockerd can rotate. It then loses lines, which
+// nobody can bring back, and sends others twice, which no viewer may see.
+func TestLogsRepeatNothing(t *testing.T) {
+	d := testbed.StartDockerd(t, testbed.DockerdOptions{})
+	d.ImportBusybox(t, "busybox:test")
+	h := newHost(t, d.Endpoint())
+	id := run(t, h, box{
+		script: `i=0; while [ $i -lt 20000 ]; do i=$((i+1)); echo "out $i"; [ $((i%100)) = 0 ] && sleep 0.01; done`,
+		log:    logConfig{Type: "json-file", Config: map[string]string{"max-size": "20k", "max-file": "3"}},
+	})
+	logs := stream.NewLogs(h, stream.Limits{})
+	defer logs.Close()
+	v, err := logs.Open(t.Context(), stream.LogSource{Host: key, Container: id}, stream.LogQuery{Follow: true, Tail: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	seen := map[string]bool{}
+	for begin := time.Now(); time.Since(begin) < patient; {
+		b, err := v.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range b.Lines {
+			if text := string(b.Lines[i].Text); b.Lines[i].Kind == stream.LineText && seen[text] {
+				t.Errorf("%q came twice", text)
+			} else {
+				seen[text] = true
+			}
+		}
+	}
+	if !seen["out 20000"] {
+		t.Error("the log ended before its last line")
+	}
+	t.Logf("%d of 20,000 lines came from the engine", len(seen))
+}
+
+// TestLogsOfTerminal follows a terminal, which has no frames, over a line that dockerd keeps
+// in parts.
+func TestLogsOfTerminal(t *testing.T) {
+	d := testbed.StartDockerd(t, testbed.DockerdOptions{})
+	d.ImportBusybox(t, "busybox:test")
+	h := newHost(t, d.Endpoint())
+	id := run(t, h, box{script: `echo one; printf '%050000d\n' 7; echo two; sleep 1; printf three`, tty: true})
+	logs := stream.NewLogs(h, stream.Limits{})
+	defer logs.Close()
+	v, err := logs.Open(t.Context(), stream.LogSource{Host: key, Container: id}, stream.LogQuery{Follow: true, Tail: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer v.Close()
+	var got []string
+	for {
+		b, err := v.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range b.Lines {
+			if b.Lines[i].Kind == stream.LineText {
+				got = append(got, string(b.Lines[i].Text))
+			}
+		}
+	}
+	want := []string{"one", strings.Repeat("0", 49_999) + "7", "two", "three"}
+	if !slices.Equal(got, want) {
+		t.Errorf("the log has %d lines: %.60q; want %.60q", len(got), got, want)
 	}
 }
