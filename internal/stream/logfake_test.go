@@ -182,14 +182,14 @@ func (f *fakeLog) tail(opts engine.LogsOptions) int {
 
 // fakeStream is a log on its way.
 type fakeStream struct {
-	log         *fakeLog
-	opts        engine.LogsOptions
-	next, end   int
-	run         int // of the container, which it follows to its end
-	passed      bool
-	rest        []byte
-	broken      bool
-	closed, eof bool
+	log       *fakeLog
+	opts      engine.LogsOptions
+	next, end int
+	run       int // of the container, which it follows to its end
+	passed    bool
+	rest      []byte
+	broken    bool
+	closed    bool
 }
 
 func (s *fakeStream) Read(p []byte) (int, error) {
