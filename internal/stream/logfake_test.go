@@ -70,6 +70,10 @@ type fakeLog struct {
 	// filters is set for an engine that leaves out every line before since; others stop
 	// at the first that is not.
 	filters bool
+	// early makes a followed log end that many records before the end of the container's.
+	early int
+	// mute has a followed log send nothing.
+	mute    bool
 	down    error
 	random  *rand.Rand
 	streams map[*fakeStream]struct{}
@@ -211,6 +215,10 @@ func (s *fakeStream) Read(p []byte) (int, error) {
 			n := copy(p, s.rest[:min(len(s.rest), 1+f.random.IntN(60_000))])
 			s.rest = s.rest[n:]
 			return n, nil
+		case s.opts.Follow && f.mute:
+			f.changed.Wait()
+		case s.opts.Follow && !f.running && s.next >= f.base+len(f.file)-f.early:
+			return 0, io.EOF
 		case s.fill():
 		case !s.opts.Follow || !f.running || f.started != s.run:
 			return 0, io.EOF

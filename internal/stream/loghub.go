@@ -29,6 +29,8 @@ const (
 	// showEvery is how often lines are shown while there are many: a viewer is woken 50
 	// times a second at most. The first after a pause is shown at once.
 	showEvery = 20 * time.Millisecond
+	// readyPatience is how long viewers wait for the backlog.
+	readyPatience = 3 * time.Second
 )
 
 // logHub reads the log of one container, once, for all its viewers. Its goroutine (run, in
@@ -59,6 +61,7 @@ type logHub struct {
 	settling *time.Timer
 	viewers  map[*LogViewer]struct{}
 	linger   *time.Timer
+	waiting  *time.Timer
 }
 
 func newLogHub(l *Logs, source LogSource) *logHub {
@@ -166,6 +169,20 @@ func (h *logHub) setReady() {
 	close(h.ready)
 }
 
+// await has viewers begin when the log's end was reached as it is now. An engine that does
+// not come to it, or takes long, has no viewer wait for that. mu is held.
+func (h *logHub) await(end Cursor) {
+	h.awaited = &end
+	h.waiting = time.AfterFunc(readyPatience, func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if !h.isReady {
+			h.partial = true
+			h.setReady()
+		}
+	})
+}
+
 // show makes lines visible. mu is held.
 func (h *logHub) show() {
 	if !h.ring.seal(h.slowest()) {
@@ -267,7 +284,7 @@ func (h *logHub) end(err error) {
 	h.sequence.finishAll(h)
 	h.show()
 	h.ended, h.err = true, err
-	for _, t := range []*time.Timer{h.showing, h.settling, h.linger} {
+	for _, t := range []*time.Timer{h.showing, h.settling, h.linger, h.waiting} {
 		if t != nil {
 			t.Stop()
 		}

@@ -217,6 +217,33 @@ func TestLogEndsWithContainer(t *testing.T) {
 	})
 }
 
+// TestLogHasLastWords has an engine that ends a followed log too early.
+func TestLogHasLastWords(t *testing.T) {
+	inLogBed(t, func(b *logBed) {
+		b.say(numbers(1, 3)...)
+		v := b.open(LogQuery{Follow: true, Tail: -1})
+		b.read(v, 3)
+		b.log.early = 2
+		b.log.setRunning(false)
+		b.say(numbers(4, 5)...)
+		got, err := b.rest(v)
+		if !errors.Is(err, io.EOF) {
+			b.Errorf("the end is %v; want io.EOF", err)
+		}
+		b.want("the end", got, append(numbers(4, 5), "<stopped>"))
+	})
+}
+
+// TestLogOfSilentFollow has an engine that does not send the backlog of a followed log.
+func TestLogOfSilentFollow(t *testing.T) {
+	inLogBed(t, func(b *logBed) {
+		b.say(numbers(1, 3)...)
+		b.log.mute = true
+		v := b.open(LogQuery{Follow: true, Tail: 2})
+		b.want("the backlog", b.read(v, 2), numbers(2, 3))
+	})
+}
+
 func TestLogGoesOnAfterRestart(t *testing.T) {
 	inLogBed(t, func(b *logBed) {
 		v := b.open(LogQuery{Follow: true, Tail: -1})

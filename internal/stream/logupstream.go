@@ -199,7 +199,7 @@ func (u *upstream) begin() (engine.LogsOptions, error) {
 		h.setReady() // an empty log
 		return opts, nil
 	}
-	h.awaited = &end
+	h.await(end)
 	if whole(end.Time) {
 		// Many records have one time, and counting them has to begin with the first.
 		opts.Since, h.partial = time.Unix(0, end.Time).Add(-before), true
