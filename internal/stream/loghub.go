@@ -47,6 +47,7 @@ type logHub struct {
 	mu       sync.Mutex
 	ring     ring
 	sequence sequence
+	first    int64 // the time of the first record
 	replay   *replay
 	awaited  *Cursor // the end of the log as it was when reading began
 	complete bool    // the ring began with the log's first line
@@ -94,6 +95,9 @@ func (h *logHub) take(r record) {
 		}
 	} else if h.repeated(r, sum) {
 		return
+	}
+	if h.first == 0 {
+		h.first = r.time
 	}
 	h.sequence.add(r, sum, h)
 	h.caughtUp(r.time, sum)

@@ -20,7 +20,7 @@ import "time"
 
 const (
 	// maxHeld bounds what is held back while a place is looked for.
-	maxHeld = 2 << 20
+	maxHeld = 8 << 20
 	// settleAfter is how long a log that is read again may pause before what is held back
 	// is shown: its place is not there any more.
 	settleAfter = 5 * time.Second
@@ -35,11 +35,13 @@ type replay struct {
 	found bool             // an old one came
 	held  []record
 	bytes int
+	floor int64 // records before this time are older than what was read the first time
 	until int64 // behind this time no old record can be
 }
 
-func newReplay(last Cursor) *replay {
-	return &replay{again: map[int64]uint32{}, until: last.Time + int64(before)}
+// newReplay continues a reading that began at the time first and stopped at last.
+func newReplay(first int64, last Cursor) *replay {
+	return &replay{again: map[int64]uint32{}, floor: first - displaced, until: last.Time + int64(before)}
 }
 
 // verdict is what becomes of a record.
@@ -61,6 +63,8 @@ func (p *replay) judge(r record, t *tally) verdict {
 		return isOld
 	case p.found:
 		return isNew
+	case r.time < p.floor:
+		return isOld
 	case r.time > p.until || p.bytes > maxHeld:
 		return isLost
 	}

@@ -217,6 +217,24 @@ func TestLogEndsWithContainer(t *testing.T) {
 	})
 }
 
+// TestLogReconnectSoon breaks the upstream of a fast log when the hub knows but the last
+// lines of it: the older ones that are read again are more than can be held back.
+func TestLogReconnectSoon(t *testing.T) {
+	inLogBed(t, func(b *logBed) {
+		records := make([]fakeRecord, 100_000)
+		for i := range records {
+			b.at += int64(10 * time.Microsecond)
+			records[i] = fakeRecord{stream: Stdout, time: b.at, text: strings.Repeat("x", 100)}
+		}
+		b.log.write(records...)
+		v := b.open(LogQuery{Follow: true, Tail: 1})
+		b.read(v, 1)
+		b.log.cut()
+		b.say(numbers(1, 3)...)
+		b.want("after the cut", b.read(v, 5), append([]string{"<interrupted: unexpected EOF>", "<resumed>"}, numbers(1, 3)...))
+	})
+}
+
 // TestLogHasLastWords has an engine that ends a followed log too early.
 func TestLogHasLastWords(t *testing.T) {
 	inLogBed(t, func(b *logBed) {

@@ -183,7 +183,7 @@ func (u *upstream) begin() (engine.LogsOptions, error) {
 	u.from = h.sequence.ordinal
 	if !last.IsZero() {
 		opts.Since = h.sequence.tally.since(last.Time)
-		h.replay = newReplay(last)
+		h.replay = newReplay(h.first, last)
 	}
 	h.mu.Unlock()
 	if !first || !last.IsZero() {

@@ -103,21 +103,26 @@ const (
 // to the engine, brings the client back by cursor to this replica or to a fresh one, and
 // expects every line once.
 func TestLogsLoseNothing(t *testing.T) {
-	d := testbed.StartDockerd(t, testbed.DockerdOptions{})
-	d.ImportBusybox(t, "busybox:test")
-	for _, driver := range []string{"json-file", "local"} {
-		t.Run(driver, func(t *testing.T) {
-			h := newHost(t, d.Endpoint())
-			id := run(t, h, box{log: logConfig{Type: driver}, script: writers})
-			c := &client{host: h, source: stream.LogSource{Host: key, Container: id}, next: map[string]int{"out": 1, "err": 1}}
-			c.connect(t)
-			c.read(t)
-			if c.next["out"] != linesEach+1 || c.next["err"] != linesEach+1 {
-				t.Errorf("the client got stdout up to %d and stderr up to %d; want %d", c.next["out"]-1, c.next["err"]-1, linesEach)
+	for name, modern := range map[string]bool{"distribution": false, "modern": true} {
+		t.Run(name, func(t *testing.T) {
+			d := testbed.StartDockerd(t, testbed.DockerdOptions{Modern: modern})
+			d.ImportBusybox(t, "busybox:test")
+			for _, driver := range []string{"json-file", "local"} {
+				t.Run(driver, func(t *testing.T) { loseNothing(t, newHost(t, d.Endpoint()), driver) })
 			}
-			t.Logf("%d lines in %v; %d cuts, %d other replicas", 2*linesEach, time.Since(c.begin).Round(time.Millisecond), c.cuts, c.moves)
 		})
 	}
+}
+
+func loseNothing(t *testing.T, h *host, driver string) {
+	id := run(t, h, box{log: logConfig{Type: driver}, script: writers})
+	c := &client{host: h, source: stream.LogSource{Host: key, Container: id}, next: map[string]int{"out": 1, "err": 1}}
+	c.connect(t)
+	c.read(t)
+	if c.next["out"] != linesEach+1 || c.next["err"] != linesEach+1 {
+		t.Errorf("the client got stdout up to %d and stderr up to %d; want %d", c.next["out"]-1, c.next["err"]-1, linesEach)
+	}
+	t.Logf("%d lines in %v; %d cuts, %d other replicas", c.lines, time.Since(c.begin).Round(time.Millisecond), c.cuts, c.moves)
 }
 
 // box is a container.
