@@ -1,0 +1,405 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package stream
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+)
+
+// say writes as the process.
+func (f *fakeExec) say(t *testing.T, text string) {
+	t.Helper()
+	if err := f.process.SetWriteDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(f.process, text); err != nil {
+		t.Fatalf("the process cannot write: %v", err)
+	}
+}
+
+// hear reads as the process.
+func (f *fakeExec) hear(t *testing.T, n int) string {
+	t.Helper()
+	if err := f.process.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, n)
+	if _, err := io.ReadFull(f.process, b); err != nil {
+		t.Fatalf("the process reads %q, %v", b, err)
+	}
+	return string(b)
+}
+
+// answerKeys ends the process at a key.
+func (f *fakeExec) answerKeys(key byte, code int) {
+	go func() {
+		b := make([]byte, 1)
+		for {
+			if _, err := f.process.Read(b); err != nil {
+				return
+			}
+			if b[0] == key {
+				f.exit(code)
+			}
+		}
+	}()
+}
+
+func TestExecRequestAsSent(t *testing.T) {
+	f := newFakeExec(t)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{})
+	c := b.start(ExecRequest{Command: []string{"sh", "-l"}, Env: []string{"A=b"}, TTY: true, Stdin: true, User: "1", WorkingDir: "/w", Size: engine.TTYSize{Height: 30, Width: 90}})
+	got := f.created[0]
+	if !slices.Equal(got.Cmd, []string{"sh", "-l"}) || got.User != "1" || got.WorkingDir != "/w" || !got.Tty || !got.AttachStdin || !got.AttachStdout || got.AttachStderr || got.Privileged {
+		t.Errorf("the engine is asked for %+v", got)
+	}
+	if len(got.Env) != 2 || got.Env[0] != "A=b" || !strings.HasPrefix(got.Env[1], markerName+"=") {
+		t.Errorf("the environment is %q", got.Env)
+	}
+	if strings.Contains(got.Env[1], c.Session().Info().ID) {
+		t.Error("the process is told what opens its session")
+	}
+	if got.ConsoleSize == nil || *got.ConsoleSize != [2]uint{30, 90} || f.started.ConsoleSize == nil {
+		t.Errorf("the size at the start is %v and %v", got.ConsoleSize, f.started.ConsoleSize)
+	}
+	if err := c.Resize(engine.TTYSize{Height: 31, Width: 91}); err != nil {
+		t.Error(err)
+	}
+	until(t, "the terminal has its last size", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.sizes) > 0 && f.sizes[len(f.sizes)-1] == engine.TTYSize{Height: 31, Width: 91}
+	})
+	f.exit(0)
+	b.result()
+}
+
+func TestExecBackpressure(t *testing.T) {
+	f := newFakeExec(t)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{})
+	c := b.start(ExecRequest{TTY: true, Stdin: true})
+	wrote := make(chan int)
+	go func() { // a process that writes until it has to wait
+		n, part := 0, bytes.Repeat([]byte("x"), 4096)
+		for {
+			_ = f.process.SetWriteDeadline(time.Now().Add(500 * time.Millisecond))
+			m, err := f.process.Write(part)
+			if n += m; err != nil {
+				wrote <- n
+				return
+			}
+		}
+	}()
+	n := <-wrote
+	if n < maxUnread || n > maxUnread+2*maxChunk {
+		t.Errorf("with a client that does not read the process wrote %d bytes; want about %d", n, maxUnread)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for read := 0; read < n; {
+		out, err := c.Read(ctx)
+		if err != nil || out.Skipped != 0 {
+			t.Fatalf("after %d bytes: %d skipped, %v", read, out.Skipped, err)
+		}
+		if read += len(out.Data); out.Offset != int64(read) {
+			t.Fatalf("the offset is %d after %d bytes", out.Offset, read)
+		}
+	}
+	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := c.Write(short, make([]byte, 2*maxInput)); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("writing to a process that does not read gives %v", err)
+	}
+	f.exit(0)
+	if res := b.result(); res.BytesOut != int64(n) {
+		t.Errorf("it wrote %d bytes, of %d", res.BytesOut, n)
+	}
+}
+
+func TestExecReplay(t *testing.T) {
+	f := newFakeExec(t)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{Replay: 100_000, Grace: time.Minute})
+	c := b.start(ExecRequest{TTY: true, Stdin: true, Reattachable: true})
+	line := strings.Repeat("l", 9999) + "\n"
+	for range 50 {
+		f.say(t, line)
+		b.expect(c, "\n")
+	}
+	c.Close()
+	f.say(t, "while away")
+	id := c.Session().Info().ID
+	again, err := b.Reattach(id, "alice", 450_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := b.expect(again, "while away"); at != 500_010 {
+		t.Errorf("the offset is %d", at)
+	}
+	late, err := b.Reattach(id, "alice", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := late.Read(t.Context())
+	if err != nil || out.Skipped < 350_000 || out.Skipped > 400_010 {
+		t.Errorf("from the start %d bytes were skipped, %v", out.Skipped, err)
+	}
+	if err := again.Write(t.Context(), []byte("x")); !errors.Is(err, ErrReplaced) {
+		t.Errorf("the replaced client writes: %v", err)
+	}
+	if list := b.List("alice"); len(list) != 1 || list[0].ID != id || len(b.List("bob")) != 0 {
+		t.Errorf("the sessions are %+v", list)
+	}
+	f.exit(0)
+	b.result()
+}
+
+// TestExecAway lets a process write while nobody is connected: it waits when the
+// replay is full, and nothing is lost.
+func TestExecAway(t *testing.T) {
+	f := newFakeExec(t)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{Replay: 64 << 10, Grace: time.Minute})
+	c := b.start(ExecRequest{TTY: true, Reattachable: true})
+	c.Close()
+	const size = 1 << 20
+	go func() {
+		_, _ = f.process.Write(bytes.Repeat([]byte("0123456789abcdef"), size/16))
+		f.exit(0)
+	}()
+	again, err := b.Reattach(c.Session().Info().ID, "alice", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out, _, err := b.output(again); len(out) != size || err != nil || out != strings.Repeat("0123456789abcdef", size/16) {
+		t.Errorf("%d bytes came of %d, or others: %v", len(out), size, err)
+	}
+	b.result()
+}
+
+func TestExecEnds(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		opts ExecOptions
+		end  func(*ExecClient)
+		want ExecReason
+	}{
+		{"vanished", ExecOptions{Grace: 20 * time.Millisecond}, (*ExecClient).Close, ExecVanished},
+		{"closed", ExecOptions{}, func(c *ExecClient) { c.Session().End(ExecClosed) }, ExecClosed},
+		{"idle", ExecOptions{Idle: 50 * time.Millisecond}, func(*ExecClient) {}, ExecIdle},
+		{"total", ExecOptions{Total: 50 * time.Millisecond}, func(*ExecClient) {}, ExecTotalLimit},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			f := newFakeExec(t)
+			f.answerKeys(4, 130)
+			b := newExecBed(t, hostsOf{f}, test.opts)
+			c := b.start(ExecRequest{TTY: true, Stdin: true, Reattachable: true})
+			test.end(c)
+			res := b.result()
+			if res.Reason != test.want || res.Leftover != nil || res.ExitCode == nil || *res.ExitCode != 130 {
+				t.Errorf("it ended as %+v", res)
+			}
+			if len(f.created) != 1 {
+				t.Error("a process that ended at ^D was killed as well")
+			}
+			<-c.Session().Done()
+			if _, _, err := b.output(c); err != nil && !errors.Is(err, ErrReplaced) {
+				t.Errorf("the client reads %v", err)
+			}
+		})
+	}
+}
+
+func TestExecIsKept(t *testing.T) {
+	f := newFakeExec(t)
+	f.kill = func() error { f.exit(137); return nil }
+	b := newExecBed(t, hostsOf{f}, ExecOptions{Grace: 50 * time.Millisecond})
+	c := b.start(ExecRequest{User: "7", Reattachable: true})
+	id := c.Session().Info().ID
+	c.Close()
+	c, err := b.Reattach(id, "alice", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case res := <-b.ended:
+		t.Fatalf("with a client it ended as %+v", res)
+	case <-time.After(200 * time.Millisecond): // nothing happens
+	}
+	c.Close()
+	if res := b.result(); res.Leftover != nil || res.ExitCode == nil || *res.ExitCode != 137 {
+		t.Errorf("it ended as %+v", res)
+	}
+	if killer := f.created[1]; killer.User != "7" || killer.Privileged || !slices.Contains(killer.Cmd, f.created[0].Env[0]) {
+		t.Errorf("it was killed by %+v", killer)
+	}
+	until(t, "the session is forgotten", func() bool { _, err := b.Reattach(id, "alice", 0); return engine.IsNotFound(err) })
+}
+
+func TestExecLeftover(t *testing.T) {
+	f := newFakeExec(t)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{})
+	b.start(ExecRequest{}).Close()
+	res := b.result()
+	if res.Leftover == nil || res.Leftover.PID != 4711 || !strings.Contains(res.Leftover.Why, "no such program") || res.ExitCode != nil {
+		t.Errorf("it ended as %+v, leftover %+v", res, res.Leftover)
+	}
+}
+
+func TestExecLost(t *testing.T) {
+	f := newFakeExec(t)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{})
+	f.kill = func() error {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.running = false
+		return nil
+	}
+	b.start(ExecRequest{})
+	f.say(t, "\x01\x00\x00\x00\x00\x00\x01\x00cut")
+	_ = f.process.Close()
+	if res := b.result(); res.Reason != ExecLost || engine.ClassOf(res.Err) != engine.ClassUnreachable || res.Leftover != nil {
+		t.Errorf("it ended as %+v, leftover %+v", res, res.Leftover)
+	}
+	if len(f.created) != 2 {
+		t.Error("the process was not killed")
+	}
+}
+
+func TestExecLimits(t *testing.T) {
+	f := newFakeExec(t)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{MaxSessions: 1})
+	var told []ExecInfo
+	refused := errors.New("cannot be recorded")
+	req := ExecRequest{Host: hostOne, Container: "c", Owner: "alice", Command: []string{"sh"}, Stdout: true, Hooks: ExecHooks{
+		Start: func(_ context.Context, info ExecInfo) error { told = append(told, info); return refused },
+		Ended: func(ExecInfo, ExecResult) { t.Error("what was refused has an end") },
+	}}
+	if _, err := b.Start(t.Context(), req); !errors.Is(err, refused) || len(told) != 1 || told[0].ExecID != "exec" {
+		t.Errorf("a start that cannot be recorded gives %v", err)
+	}
+	f.created = nil
+	b.start(ExecRequest{}) // the place was given back
+	var limit *LimitError
+	if _, err := b.Start(t.Context(), req); !errors.As(err, &limit) {
+		t.Errorf("one session too many gives %v", err)
+	}
+	f.exit(0)
+	b.result()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	b.ExecSessions.Close(ctx)
+	if _, err := b.Start(t.Context(), req); err == nil || errors.As(err, &limit) {
+		t.Errorf("a start after the close gives %v", err)
+	}
+}
+
+func TestExecClose(t *testing.T) {
+	f := newFakeExec(t)
+	f.answerKeys(3, 1)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{})
+	b.start(ExecRequest{TTY: true, Stdin: true})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	b.ExecSessions.Close(ctx)
+	if res := b.result(); res.Reason != ExecShutdown || res.ExitCode == nil {
+		t.Errorf("it ended as %+v", res)
+	}
+	stuck := newFakeExec(t)
+	stuck.kill = func() error { return nil } // has no effect
+	b = newExecBed(t, hostsOf{stuck}, ExecOptions{})
+	b.start(ExecRequest{TTY: true, Stdin: true})
+	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	b.ExecSessions.Close(ctx)
+	if res := b.result(); res.Reason != ExecShutdown || res.Leftover == nil {
+		t.Errorf("a process that does not end ended as %+v", res)
+	}
+}
+
+// TestExecMany opens and closes sessions; TestMain looks for what they leave.
+func TestExecMany(t *testing.T) {
+	for range 500 {
+		f := newFakeExec(t)
+		f.answerKeys(3, 0)
+		b := newExecBed(t, hostsOf{f}, ExecOptions{})
+		b.start(ExecRequest{TTY: true, Stdin: true}).Close()
+		b.result()
+	}
+}
+
+func TestDemultiplex(t *testing.T) {
+	frame := func(stream byte, length int, data string) string {
+		var h [frameHeader]byte
+		h[0] = stream
+		binary.BigEndian.PutUint32(h[4:], uint32(length)) //nolint:gosec // of the table
+		return string(h[:]) + data
+	}
+	big := strings.Repeat("b", 3*maxChunk+1)
+	for _, test := range []struct {
+		name, in, out, err string
+		class              engine.Class
+	}{
+		{name: "both", in: frame(1, 3, "out") + frame(2, 3, "err") + frame(1, 1, "!"), out: "out!", err: "err"},
+		{name: "empty frame", in: frame(1, 0, "") + frame(1, 1, "x"), out: "x"},
+		{name: "big", in: frame(1, len(big), big), out: big},
+		{name: "an error of the engine's own", in: frame(3, 3, "bad"), err: "bad"},
+		{name: "stdin's number", in: frame(0, 3, "out"), out: "out"},
+		{name: "nothing", in: ""},
+		{name: "cut header", in: "\x01\x00\x00", class: engine.ClassUnreachable},
+		{name: "cut frame", in: frame(1, 1<<31, "x"), out: "x", class: engine.ClassUnreachable},
+		{name: "unknown stream", in: frame(4, 1, "x"), class: engine.ClassServer},
+		{name: "text", in: "HTTP/1.1 500 Internal", class: engine.ClassServer},
+	} {
+		var got [3]strings.Builder
+		err := demultiplex(strings.NewReader(test.in), true, func(s ExecStream, p []byte) error {
+			got[s].Write(p)
+			return nil
+		})
+		if test.class == "" && !errors.Is(err, io.EOF) || test.class != "" && engine.ClassOf(err) != test.class {
+			t.Errorf("%s: it ends with %v", test.name, err)
+		}
+		if got[Stdout].String() != test.out || got[Stderr].String() != test.err {
+			t.Errorf("%s: there are %d and %d bytes, or others", test.name, got[Stdout].Len(), got[Stderr].Len())
+		}
+	}
+}
+
+func FuzzDemultiplex(f *testing.F) {
+	f.Add([]byte("\x01\x00\x00\x00\x00\x00\x00\x03abc"))
+	f.Add([]byte("\x02\x00\x00\x00\xff\xff\xff\xff"))
+	f.Fuzz(func(t *testing.T, in []byte) {
+		n := 0
+		_ = demultiplex(bytes.NewReader(in), true, func(s ExecStream, p []byte) error {
+			if n += len(p); s != Stdout && s != Stderr || len(p) == 0 {
+				t.Errorf("%d bytes of stream %d", len(p), s)
+			}
+			return nil
+		})
+		if n > len(in) {
+			t.Errorf("%d bytes came of %d", n, len(in))
+		}
+	})
+}
