@@ -35,7 +35,8 @@ const (
 	interruptPatience = 300 * time.Millisecond
 	hangupPatience    = time.Second
 	killPatience      = 20 * time.Second
-	killedPatience    = 5 * time.Second
+	killedPatience    = 3 * time.Second
+	kills             = 3
 	// cutPatience is how long an engine that was lost may take to be there again.
 	cutPatience = 10 * time.Second
 )
@@ -98,11 +99,14 @@ func (s *ExecSession) killAfter(cut error) *ExecLeftover {
 	if cut != nil && s.endedAfterCut(ctx) {
 		return nil
 	}
-	err := s.target.kill(ctx)
-	if err == nil && s.gone(ctx) {
-		return nil
-	}
-	if err == nil {
+	var err error
+	for range kills { // it may not have begun at the first
+		if err = s.target.kill(ctx); err != nil {
+			break
+		}
+		if s.gone(ctx) {
+			return nil
+		}
 		err = errors.New("the process still runs after a kill")
 	}
 	return &ExecLeftover{PID: s.target.pid(ctx), Why: err.Error()}
@@ -200,17 +204,19 @@ func (t *execTarget) pid(ctx context.Context) int {
 }
 
 // killer finds the processes that carry a marker in their environment, and kills
-// them, again until there are none, for they may have forked meanwhile. It needs a
-// shell and nothing else: read drops the zero bytes between variables. It names the
-// marker as an argument, so that it does not find itself.
-const killer = `again=5
+// them, again until there are no new ones, for they may have forked meanwhile; one
+// that was killed may be seen for a while yet. It needs a shell and nothing else: read
+// drops the zero bytes between variables. It names the marker as an argument, so that
+// it does not find itself.
+const killer = `again=20 killed=" "
 while [ $again -gt 0 ]; do
 	found=0
 	for e in /proc/[0-9]*/environ; do
 		while IFS= read -r line || [ -n "$line" ]; do
 			case $line in *"$1"*)
-				p=${e#/proc/}
-				kill -9 "${p%/environ}" 2>/dev/null && found=1
+				p=${e#/proc/} p=${p%/environ}
+				case $killed in *" $p "*) break;; esac
+				kill -9 "$p" 2>/dev/null && found=1 killed="$killed$p "
 				break;;
 			esac
 		done 2>/dev/null <"$e"
