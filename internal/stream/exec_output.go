@@ -18,6 +18,7 @@ package stream
 
 import (
 	"context"
+	"sort"
 	"sync"
 )
 
@@ -35,8 +36,13 @@ const (
 // on its way is still there.
 const maxUnread = 256 << 10
 
-// maxChunk is up to where small pieces are joined, and the size of a read.
-const maxChunk = 32 << 10
+// maxChunk is up to where small pieces are joined, and the size of a read. maxChunks
+// bounds what a process costs that writes a byte to stdout and one to stderr in turn,
+// which cannot be joined.
+const (
+	maxChunk  = 32 << 10
+	maxChunks = 8192
+)
 
 // execOutput is the end of a session's output. The writer waits for the reader: no
 // byte is dropped that was not read once. While nobody is connected it waits when
@@ -58,8 +64,11 @@ type execOutput struct {
 
 type execChunk struct {
 	stream ExecStream
+	begin  int64 // offset of its first byte
 	data   []byte
 }
+
+func (c *execChunk) end() int64 { return c.begin + int64(len(c.data)) }
 
 func newExecOutput(replay int) *execOutput {
 	return &execOutput{
@@ -77,7 +86,7 @@ func renew(ch *chan struct{}) {
 func (o *execOutput) add(ctx context.Context, stream ExecStream, data []byte) error {
 	for {
 		o.mu.Lock()
-		if o.free || o.end-o.had < o.limit {
+		if o.hasRoom() {
 			o.push(stream, data)
 			o.mu.Unlock()
 			return nil
@@ -92,13 +101,19 @@ func (o *execOutput) add(ctx context.Context, stream ExecStream, data []byte) er
 	}
 }
 
+// hasRoom tells whether more may come: the reader is not too far behind.
+func (o *execOutput) hasRoom() bool {
+	o.trim()
+	return o.free || o.end-o.had < o.limit && len(o.chunks) < maxChunks
+}
+
 func (o *execOutput) push(stream ExecStream, data []byte) {
 	last := len(o.chunks) - 1
 	if last >= 0 && o.chunks[last].stream == stream && len(o.chunks[last].data)+len(data) <= maxChunk {
 		// Readers hold slices of what is there already, which this leaves as it is.
 		o.chunks[last].data = append(o.chunks[last].data, data...)
 	} else {
-		o.chunks = append(o.chunks, execChunk{stream, append([]byte(nil), data...)})
+		o.chunks = append(o.chunks, execChunk{stream, o.end, append([]byte(nil), data...)})
 	}
 	o.end += int64(len(data))
 	o.trim()
@@ -108,13 +123,13 @@ func (o *execOutput) push(stream ExecStream, data []byte) {
 // trim drops the oldest output beyond the replay that was read, or will not be.
 func (o *execOutput) trim() {
 	for len(o.chunks) > 1 {
-		size := int64(len(o.chunks[0].data))
-		if o.end-o.first-size < o.replay || !o.free && o.first+size > o.had {
+		next := o.chunks[0].end()
+		if o.end-next < o.replay && len(o.chunks) < maxChunks || !o.free && next > o.had {
 			return
 		}
 		o.chunks[0] = execChunk{}
 		o.chunks = o.chunks[1:]
-		o.first += size
+		o.first = next
 	}
 }
 
@@ -177,17 +192,13 @@ func (o *execOutput) read(pos *int64, gone <-chan struct{}) (out ExecOutput, ok,
 		out.Skipped = o.first - *pos
 		*pos = o.first
 	}
-	at := o.first
-	for _, c := range o.chunks {
-		next := at + int64(len(c.data))
-		if *pos < next {
-			out.Stream, out.Data, out.Offset = c.stream, c.data[*pos-at:len(c.data):len(c.data)], next
-			*pos = next
-			o.had = next
-			renew(&o.room)
-			return out, true, false, nil
-		}
-		at = next
+	i := sort.Search(len(o.chunks), func(i int) bool { return o.chunks[i].end() > *pos })
+	if i < len(o.chunks) {
+		c := &o.chunks[i]
+		out.Stream, out.Data, out.Offset = c.stream, c.data[*pos-c.begin:len(c.data):len(c.data)], c.end()
+		*pos, o.had = c.end(), c.end()
+		renew(&o.room)
+		return out, true, false, nil
 	}
 	return ExecOutput{}, false, o.closed, o.more
 }

@@ -54,7 +54,13 @@ func startEngine(t *testing.T, modern bool) *realEngine {
 	t.Helper()
 	d := testbed.StartDockerd(t, testbed.DockerdOptions{Modern: modern})
 	d.ImportBusybox(t, busybox)
-	ep, err := engine.ParseEndpoint(d.Endpoint())
+	return &realEngine{d, connectTo(t, d.Endpoint())}
+}
+
+// connectTo is an Engine on a real engine.
+func connectTo(t *testing.T, endpoint string) engine.Engine {
+	t.Helper()
+	ep, err := engine.ParseEndpoint(endpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -67,7 +73,7 @@ func startEngine(t *testing.T, modern bool) *realEngine {
 	if _, err := eng.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return &realEngine{d, eng}
+	return eng
 }
 
 // TestDockerdExec runs against Debian's engine, TestModernDockerdExec against the

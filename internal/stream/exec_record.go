@@ -35,6 +35,7 @@ import (
 type recording struct {
 	begin time.Time
 	limit int64
+	base  string
 
 	mu      sync.Mutex
 	file    *os.File
@@ -59,7 +60,7 @@ func newRecording(dir string, limit int64, info ExecInfo, size engine.TTYSize) (
 	if size == (engine.TTYSize{}) {
 		size = defaultSize
 	}
-	r := &recording{begin: info.Started, limit: limit, file: file}
+	r := &recording{begin: info.Started, limit: limit, base: name, file: file}
 	r.line(map[string]any{
 		"version": 2, "width": size.Width, "height": size.Height, "timestamp": info.Started.Unix(),
 		"title": fmt.Sprintf("%s container %s by %s", info.Host, info.Container, info.Owner),
@@ -126,6 +127,14 @@ func (r *recording) line(v any) {
 	n, err := r.file.Write(b)
 	r.written += int64(n)
 	r.err = err
+}
+
+// name is the file's, without its directory.
+func (r *recording) name() string {
+	if r == nil {
+		return ""
+	}
+	return r.base
 }
 
 // close ends the file and says what is missing from it.

@@ -55,6 +55,8 @@ type ExecResult struct {
 	BytesIn, BytesOut int64
 	// Leftover is set where the process may still run.
 	Leftover *ExecLeftover
+	// Recording is the name of the recording's file, "" where there is none.
+	Recording string
 	// RecordingErr says why a recording is not complete.
 	RecordingErr error
 }
@@ -176,7 +178,7 @@ func (s *ExecSession) run() {
 
 	result.Duration = time.Since(s.info.Started)
 	result.BytesIn, result.BytesOut = s.in.written(), s.out.total()
-	result.RecordingErr = s.recording.close()
+	result.Recording, result.RecordingErr = s.recording.name(), s.recording.close()
 	s.result = result
 	if s.hooks.Ended != nil {
 		s.hooks.Ended(s.info, result)

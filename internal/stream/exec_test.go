@@ -199,6 +199,28 @@ func TestExecAway(t *testing.T) {
 	b.result()
 }
 
+// TestExecInterleaved has a process write to both streams in turn, byte by byte.
+func TestExecInterleaved(t *testing.T) {
+	f := newFakeExec(t)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{})
+	c := b.start(ExecRequest{})
+	const pairs = 2 * maxChunks
+	go func() {
+		_, _ = f.process.Write(bytes.Repeat([]byte("\x01\x00\x00\x00\x00\x00\x00\x01o\x02\x00\x00\x00\x00\x00\x00\x01e"), pairs))
+		f.exit(0)
+	}()
+	until(t, "the process has to wait", func() bool {
+		c.s.out.mu.Lock()
+		defer c.s.out.mu.Unlock()
+		return len(c.s.out.chunks) == maxChunks
+	})
+	out, errs, err := b.output(c)
+	if out != strings.Repeat("o", pairs) || errs != strings.Repeat("e", pairs) || err != nil {
+		t.Errorf("%d and %d bytes came of %d each, or others: %v", len(out), len(errs), pairs, err)
+	}
+	b.result()
+}
+
 func TestExecEnds(t *testing.T) {
 	for _, test := range []struct {
 		name string

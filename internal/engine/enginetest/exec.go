@@ -179,7 +179,7 @@ func (s *suite) testExecPaste(t *testing.T, id string) {
 
 func (s *suite) testExecTTY(t *testing.T, id string) {
 	req := withStdin(command("sh"))
-	req.Tty = true
+	req.Tty, req.DetachKeys = true, "ctrl-],a,2"
 	x := s.session(t, id, req)
 	// Engines before API 1.42 have no size at the start, and one that comes too
 	// early is refused: resize until it is taken.

@@ -18,6 +18,7 @@ package moby
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -72,13 +73,18 @@ func (c *client) ExecStart(ctx context.Context, execID string, req container.Exe
 
 // ExecInspect tells whether an exec runs, and its exit code.
 func (c *client) ExecInspect(ctx context.Context, execID string) (container.ExecInspectResponse, error) {
-	var v container.ExecInspectResponse
+	var v struct {
+		container.ExecInspectResponse
+		// DetachKeys hides those of the answer: Podman sends the names of the keys where
+		// dockerd sends bytes in base64. Nobody reads them.
+		DetachKeys json.RawMessage
+	}
 	if err := checkID("execs", execID); err != nil {
-		return v, err
+		return v.ExecInspectResponse, err
 	}
 	// The SDK's own would make an exit code of 0 where there is none yet.
 	err := c.get(ctx, "/exec/"+execID+"/json", nil, &v)
-	return v, err
+	return v.ExecInspectResponse, err
 }
 
 // ExecResize sets the size of an exec's terminal.
