@@ -65,8 +65,8 @@ func (e *eventEntry) cursor(uid types.UID) EventCursor {
 // How long to wait before a host that is gone is asked for again: it may be declared
 // anew.
 const (
-	eventRetryMin = time.Second
-	eventRetryMax = 10 * time.Second
+	eventRetryFirst = time.Second
+	eventRetryLast  = 10 * time.Second
 )
 
 func (s *eventSource) run(ctx context.Context, items iter.Seq[FeedItem]) {
@@ -87,7 +87,7 @@ func (s *eventSource) run(ctx context.Context, items iter.Seq[FeedItem]) {
 
 // reopen waits for the host to be there again. nil means that nobody wants it.
 func (s *eventSource) reopen(ctx context.Context) iter.Seq[FeedItem] {
-	for wait := eventRetryMin; ; wait = min(2*wait, eventRetryMax) {
+	for wait := eventRetryFirst; ; wait = min(2*wait, eventRetryLast) {
 		select {
 		case <-time.After(wait):
 		case <-ctx.Done():
@@ -162,7 +162,7 @@ func (s *eventSource) join(v *EventViewer, since *EventCursor, tail int) (pos ui
 	if i > 0 {
 		at = s.ring[i-1].cursor(s.uid)
 	}
-	return s.first + uint64(i), at, gap //nolint:gosec // not negative
+	return s.first + uint64(i), at, gap
 }
 
 // find returns the index after a cursor's entry. Where that is not kept, it is the

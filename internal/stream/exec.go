@@ -81,6 +81,18 @@ func (o ExecOptions) withDefaults() ExecOptions {
 
 // ExecSessions are the exec and attach sessions of this replica. A session belongs
 // to the server: a client's connection may break and another take its place.
+//
+// A session has one client at a time, and three goroutines beside the one that owns
+// it. Nothing is dropped between process and client: whoever is slower makes the other
+// wait, over 256 KiB each way. While no client is connected the process goes on until
+// its unread output fills the replay.
+//
+// An engine has no call to end an exec, and a process outlives its connection. So a
+// session that has to end asks the process as a person would, and then kills what
+// carries the session's marker in its environment, from within the container. This
+// cannot end what removed the marker, changed its user, or runs where there is no
+// shell: that is reported as left over. It does not touch what a shell left in the
+// background before it ended in good order.
 type ExecSessions struct {
 	hosts Hosts
 	opts  ExecOptions

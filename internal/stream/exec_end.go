@@ -123,7 +123,7 @@ func (s *ExecSession) endedAfterCut(ctx context.Context) bool {
 			return !running
 		}
 		select {
-		case <-time.After(exitPollMax):
+		case <-time.After(exitPollLast):
 		case <-timer.C:
 			return false
 		case <-ctx.Done():
@@ -134,8 +134,8 @@ func (s *ExecSession) endedAfterCut(ctx context.Context) bool {
 
 // gone waits for the engine to see that the process ended.
 func (s *ExecSession) gone(ctx context.Context) bool {
-	wait := exitPollMin
-	for begin := time.Now(); time.Since(begin) < killedPatience; wait = min(2*wait, exitPollMax) {
+	wait := exitPollFirst
+	for begin := time.Now(); time.Since(begin) < killedPatience; wait = min(2*wait, exitPollLast) {
 		_, running, err := s.target.exit(ctx)
 		if err == nil && !running || engine.IsNotFound(err) {
 			return true

@@ -22,10 +22,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -231,7 +231,7 @@ func (r *realEngine) testReattach(b *execBed, id string) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if _, _, err := b.output(again); err != ErrReplaced { //nolint:errorlint // it is that one
+	if _, _, err := b.output(again); !errors.Is(err, ErrReplaced) {
 		b.Errorf("the replaced client reads %v", err)
 	}
 	b.expect(third, "before=1")
@@ -314,7 +314,7 @@ func (r *realEngine) importBare(b *execBed) {
 	from, to := tar.NewReader(bytes.NewReader(testbed.BusyboxTar(b))), tar.NewWriter(&out)
 	for {
 		h, err := from.Next()
-		if err == io.EOF { //nolint:errorlint // as the package says
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
@@ -349,84 +349,6 @@ func (r *realEngine) testContainerEnds(b *execBed, _ string) {
 	}
 	if res := b.result(); res.Leftover != nil || res.Reason != ExecExited {
 		b.Errorf("it ended as %+v, leftover %+v", res, res.Leftover)
-	}
-}
-
-func (r *realEngine) testAttach(b *execBed, _ string) {
-	var created struct{ ID string }
-	answer := r.Call(b, http.MethodPost, "/containers/create", map[string]any{
-		"Image": busybox, "Cmd": []string{"sh"}, "Tty": true, "OpenStdin": true, "StopSignal": "SIGKILL",
-	})
-	if err := json.Unmarshal(answer, &created); err != nil {
-		b.Fatal(err)
-	}
-	req := AttachRequest{
-		Host: hostOne, Container: created.ID, Owner: "alice", Stdin: true, Stdout: true, Size: engine.TTYSize{Height: 30, Width: 90},
-		Hooks: ExecHooks{Ended: func(_ ExecInfo, res ExecResult) { b.ended <- res }},
-	}
-	if _, err := b.Attach(b.Context(), req); !engine.IsConflict(err) {
-		b.Errorf("attaching to what is not started gives %v", err)
-	}
-	r.Call(b, http.MethodPost, "/containers/"+created.ID+"/start", nil)
-	c, err := b.Attach(b.Context(), req)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.sizeBecomes(c, "30 90")
-	c.Close()
-	if res := b.result(); res.Reason != ExecVanished || res.Leftover != nil {
-		b.Errorf("it ended as %+v", res)
-	}
-	c, err = b.Attach(b.Context(), req) // the container runs on
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.write(c, "exit 5\n")
-	_, _, _ = b.output(c)
-	if res := b.result(); res.ExitCode == nil || *res.ExitCode != 5 || res.Reason != ExecExited {
-		b.Errorf("it ended as %+v", res)
-	}
-	id := r.RunContainer(b, "closed", busybox, "sleep", "100000")
-	defer r.RemoveContainer(b, id)
-	req.Container = id
-	if _, err := b.Attach(b.Context(), req); !engine.IsConflict(err) {
-		b.Errorf("attaching to a stdin that is not open gives %v", err)
-	}
-}
-
-func (r *realEngine) testRecording(b *execBed, id string) {
-	c := b.start(ExecRequest{Container: id, TTY: true, Stdin: true, Size: engine.TTYSize{Height: 33, Width: 101}, Command: []string{"sh", "-c", "stty -echo; read x; echo grüße $((40+2))"}})
-	b.write(c, "secret\n")
-	_, _, _ = b.output(c)
-	b.result()
-	files, err := filepath.Glob(filepath.Join(b.opts.RecordDir, "*.cast"))
-	if err != nil || len(files) != 1 {
-		b.Fatalf("there are the recordings %v, %v", files, err)
-	}
-	if info, err := os.Stat(files[0]); err != nil || info.Mode().Perm() != 0o600 {
-		b.Errorf("the recording's mode is %v, %v", info.Mode(), err)
-	}
-	cast, err := os.ReadFile(files[0])
-	if err != nil {
-		b.Fatal(err)
-	}
-	header, events, _ := bytes.Cut(cast, []byte("\n"))
-	var h struct{ Version, Width, Height int }
-	if err := json.Unmarshal(header, &h); err != nil || h.Version != 2 || h.Width != 101 || h.Height != 33 {
-		b.Errorf("the header is %s, %v", header, err)
-	}
-	var said strings.Builder
-	for line := range strings.Lines(string(events)) {
-		var e []any
-		if err := json.Unmarshal([]byte(line), &e); err != nil || len(e) != 3 {
-			b.Fatalf("an event is %q, %v", line, err)
-		}
-		if e[1] == "o" {
-			said.WriteString(e[2].(string))
-		}
-	}
-	if !strings.Contains(said.String(), "grüße 42") || strings.Contains(string(cast), "secret") && !strings.Contains(said.String(), "secret") {
-		b.Errorf("it recorded %q", said.String())
 	}
 }
 

@@ -253,8 +253,8 @@ func (s *ExecSession) pumpOut() finish {
 // it is asked soon, and then ever more rarely: a process that closed its output may
 // run for long.
 const (
-	exitPollMin = 5 * time.Millisecond
-	exitPollMax = time.Second
+	exitPollFirst = 5 * time.Millisecond
+	exitPollLast  = time.Second
 	// exitPatience is how long an answer without an exit code, or none, is asked for
 	// again.
 	exitPatience = 5 * time.Second
@@ -262,7 +262,7 @@ const (
 
 // exitCode waits for a process whose output has ended.
 func exitCode(ctx context.Context, t target) finish {
-	wait := exitPollMin
+	wait := exitPollFirst
 	for begin := time.Now(); ; {
 		code, running, err := t.exit(ctx)
 		late := time.Since(begin) > exitPatience
@@ -279,7 +279,7 @@ func exitCode(ctx context.Context, t target) finish {
 		case <-ctx.Done():
 			return finish{err: ctx.Err()}
 		}
-		wait = min(2*wait, exitPollMax)
+		wait = min(2*wait, exitPollLast)
 	}
 }
 

@@ -19,7 +19,6 @@ package stream
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"slices"
@@ -138,6 +137,43 @@ func TestExecBackpressure(t *testing.T) {
 	if res := b.result(); res.BytesOut != int64(n) {
 		t.Errorf("it wrote %d bytes, of %d", res.BytesOut, n)
 	}
+}
+
+// TestExecInput leaves before the process has read what was written.
+func TestExecInput(t *testing.T) {
+	f := newFakeExec(t)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{Grace: time.Minute})
+	c := b.start(ExecRequest{Stdin: true, Reattachable: true})
+	b.write(c, "one, ")
+	b.write(c, "two")
+	c.CloseStdin()
+	c.Close()
+	if got := f.hear(t, 8); got != "one, two" {
+		t.Errorf("the process reads %q", got)
+	}
+	until(t, "stdin ends", func() bool {
+		f.session.mu.Lock()
+		defer f.session.mu.Unlock()
+		return f.session.stdinEnded
+	})
+	again, err := b.Reattach(c.Session().Info().ID, "alice", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Write(t.Context(), []byte("x")); !errors.Is(err, ErrStdinClosed) {
+		t.Errorf("writing after the end of stdin gives %v", err)
+	}
+	f.exit(0)
+	if res := b.result(); res.BytesIn != 8 {
+		t.Errorf("it ended as %+v", res)
+	}
+	f = newFakeExec(t)
+	b = newExecBed(t, hostsOf{f}, ExecOptions{})
+	if err := b.start(ExecRequest{}).Write(t.Context(), []byte("x")); !errors.Is(err, ErrStdinClosed) {
+		t.Errorf("writing without a stdin gives %v", err)
+	}
+	f.exit(0)
+	b.result()
 }
 
 func TestExecReplay(t *testing.T) {
@@ -370,58 +406,4 @@ func TestExecMany(t *testing.T) {
 		b.start(ExecRequest{TTY: true, Stdin: true}).Close()
 		b.result()
 	}
-}
-
-func TestDemultiplex(t *testing.T) {
-	frame := func(stream byte, length int, data string) string {
-		var h [frameHeader]byte
-		h[0] = stream
-		binary.BigEndian.PutUint32(h[4:], uint32(length)) //nolint:gosec // of the table
-		return string(h[:]) + data
-	}
-	big := strings.Repeat("b", 3*maxChunk+1)
-	for _, test := range []struct {
-		name, in, out, err string
-		class              engine.Class
-	}{
-		{name: "both", in: frame(1, 3, "out") + frame(2, 3, "err") + frame(1, 1, "!"), out: "out!", err: "err"},
-		{name: "empty frame", in: frame(1, 0, "") + frame(1, 1, "x"), out: "x"},
-		{name: "big", in: frame(1, len(big), big), out: big},
-		{name: "an error of the engine's own", in: frame(3, 3, "bad"), err: "bad"},
-		{name: "stdin's number", in: frame(0, 3, "out"), out: "out"},
-		{name: "nothing", in: ""},
-		{name: "cut header", in: "\x01\x00\x00", class: engine.ClassUnreachable},
-		{name: "cut frame", in: frame(1, 1<<31, "x"), out: "x", class: engine.ClassUnreachable},
-		{name: "unknown stream", in: frame(4, 1, "x"), class: engine.ClassServer},
-		{name: "text", in: "HTTP/1.1 500 Internal", class: engine.ClassServer},
-	} {
-		var got [3]strings.Builder
-		err := demultiplex(strings.NewReader(test.in), true, func(s ExecStream, p []byte) error {
-			got[s].Write(p)
-			return nil
-		})
-		if test.class == "" && !errors.Is(err, io.EOF) || test.class != "" && engine.ClassOf(err) != test.class {
-			t.Errorf("%s: it ends with %v", test.name, err)
-		}
-		if got[Stdout].String() != test.out || got[Stderr].String() != test.err {
-			t.Errorf("%s: there are %d and %d bytes, or others", test.name, got[Stdout].Len(), got[Stderr].Len())
-		}
-	}
-}
-
-func FuzzDemultiplex(f *testing.F) {
-	f.Add([]byte("\x01\x00\x00\x00\x00\x00\x00\x03abc"))
-	f.Add([]byte("\x02\x00\x00\x00\xff\xff\xff\xff"))
-	f.Fuzz(func(t *testing.T, in []byte) {
-		n := 0
-		_ = demultiplex(bytes.NewReader(in), true, func(s ExecStream, p []byte) error {
-			if n += len(p); s != Stdout && s != Stderr || len(p) == 0 {
-				t.Errorf("%d bytes of stream %d", len(p), s)
-			}
-			return nil
-		})
-		if n > len(in) {
-			t.Errorf("%d bytes came of %d", n, len(in))
-		}
-	})
 }

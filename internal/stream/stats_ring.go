@@ -80,7 +80,7 @@ func (r *statsRing[T]) seek(keep func(T) bool) uint64 {
 func (r *statsRing[T]) newest() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.first + uint64(max(len(r.items)-1, 0)) //nolint:gosec // not negative
+	return r.first + uint64(max(len(r.items)-1, 0))
 }
 
 func (r *statsRing[T]) last() (item T, ok bool) {

@@ -108,7 +108,7 @@ func onlineCPUs(v *container.StatsResponse) uint32 {
 	if n := v.CPUStats.OnlineCPUs; n > 0 {
 		return n
 	}
-	return uint32(len(v.CPUStats.CPUUsage.PercpuUsage)) //nolint:gosec // no machine has so many
+	return uint32(len(v.CPUStats.CPUUsage.PercpuUsage))
 }
 
 // usedMemory leaves out the inactive file cache: total_inactive_file of cgroup v1,

@@ -68,14 +68,14 @@ func (s *sampler) publish(item StatsItem) {
 
 // How long to wait before a stream that ended is opened again.
 const (
-	statsRetryMin = time.Second
-	statsRetryMax = 10 * time.Second
+	statsRetryFirst = time.Second
+	statsRetryLast  = 10 * time.Second
 )
 
 // run samples until the container is gone or ctx ends.
 func (s *sampler) run(ctx context.Context) {
 	s.came, s.told = time.Now(), time.Now()
-	wait := statsRetryMin
+	wait := statsRetryFirst
 	for {
 		before := s.samples
 		s.follow(ctx)
@@ -90,12 +90,12 @@ func (s *sampler) run(ctx context.Context) {
 			s.stopped()
 		}
 		if s.samples != before {
-			wait = statsRetryMin
+			wait = statsRetryFirst
 		}
 		if !s.pause(ctx, wait) {
 			return
 		}
-		wait = min(2*wait, statsRetryMax)
+		wait = min(2*wait, statsRetryLast)
 	}
 }
 
