@@ -19,6 +19,7 @@ package stream
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -123,6 +124,11 @@ func (f *fakeExec) ExecInspect(_ context.Context, id string) (container.ExecInsp
 		return container.ExecInspectResponse{}, f.inspect
 	}
 	return container.ExecInspectResponse{Running: f.running, ExitCode: &code, Pid: 4711}, nil
+}
+
+// Inspect says of every container that it runs.
+func (f *fakeExec) Inspect(context.Context, engine.Kind, string) (json.RawMessage, error) {
+	return json.RawMessage(`{"State":{"Running":true},"Config":{}}`), nil
 }
 
 func (f *fakeExec) ExecResize(_ context.Context, _ string, size engine.TTYSize) error {

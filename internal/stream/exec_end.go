@@ -119,8 +119,8 @@ func (s *ExecSession) endedAfterCut(ctx context.Context) bool {
 	defer timer.Stop()
 	for {
 		_, running, err := s.target.exit(ctx)
-		if err == nil || engine.IsNotFound(err) {
-			return !running
+		if err == nil || engine.IsNotFound(err) || errors.Is(err, errForgotten) {
+			return !running && !errors.Is(err, errForgotten)
 		}
 		select {
 		case <-time.After(exitPollLast):
@@ -137,8 +137,8 @@ func (s *ExecSession) gone(ctx context.Context) bool {
 	wait := exitPollFirst
 	for begin := time.Now(); time.Since(begin) < killedPatience; wait = min(2*wait, exitPollLast) {
 		_, running, err := s.target.exit(ctx)
-		if err == nil && !running || engine.IsNotFound(err) {
-			return true
+		if err == nil && !running || engine.IsNotFound(err) || errors.Is(err, errForgotten) {
+			return true // one that is forgotten is as gone as the kill says
 		}
 		select {
 		case <-time.After(wait):
@@ -183,10 +183,22 @@ func (t *execTarget) exit(ctx context.Context) (code *int, running bool, err err
 		return nil, false, err
 	}
 	v, err := eng.ExecInspect(ctx, t.execID)
-	if err != nil || v.Running {
+	switch {
+	case engine.IsNotFound(err) && t.containerRuns(ctx, eng):
+		return nil, false, errForgotten
+	case err != nil || v.Running:
 		return nil, v.Running, err
 	}
 	return v.ExitCode, false, nil
+}
+
+// errForgotten is of an engine that was restarted and left its containers running: it
+// knows none of its execs any more, and their processes may run on.
+var errForgotten = engine.Errorf(engine.ClassServer, engine.CauseEngineError, "the engine was restarted, and does not know the session's process any more")
+
+func (t *execTarget) containerRuns(ctx context.Context, eng engine.Engine) bool {
+	v, err := (&attachTarget{engine: eng, container: t.container}).inspect(ctx)
+	return err == nil && v.State.Running
 }
 
 func (*execTarget) owned() bool { return true }

@@ -271,7 +271,7 @@ func exitCode(ctx context.Context, t target) finish {
 			return finish{code: code}
 		case engine.IsNotFound(err) || err == nil && late && (!running || !t.owned()):
 			return finish{} // gone with its container, or nobody will know
-		case err != nil && (late || ctx.Err() != nil):
+		case err != nil && (late || ctx.Err() != nil || errors.Is(err, errForgotten)):
 			return finish{err: err}
 		}
 		select {

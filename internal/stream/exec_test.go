@@ -346,6 +346,24 @@ func TestExecLost(t *testing.T) {
 	}
 }
 
+// TestExecForgotten ends the connection of an engine that was restarted, and left the
+// container running.
+func TestExecForgotten(t *testing.T) {
+	f := newFakeExec(t)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{})
+	killed := false
+	f.kill = func() error { killed = true; return nil }
+	f.inspect = engine.Errorf(engine.ClassNotFound, "", "no such exec")
+	c := b.start(ExecRequest{TTY: true})
+	_ = f.process.Close()
+	if res := b.result(); res.Reason != ExecLost || !errors.Is(res.Err, errForgotten) || res.Leftover != nil || !killed {
+		t.Errorf("it ended as %+v; killed: %t", res, killed)
+	}
+	if _, _, err := b.output(c); err != nil {
+		t.Errorf("the client reads %v", err)
+	}
+}
+
 func TestExecLimits(t *testing.T) {
 	f := newFakeExec(t)
 	b := newExecBed(t, hostsOf{f}, ExecOptions{MaxSessions: 1})

@@ -19,20 +19,40 @@ package stream
 import (
 	"errors"
 	"io"
-	"net/http"
 	"testing"
+
+	"github.com/dockercontrol/dockercontrol/internal/engine"
+	"github.com/dockercontrol/dockercontrol/test/testbed"
 )
 
-func TestDockerdStats(t *testing.T) { testRealStats(t, false) }
-
-func TestModernDockerdStats(t *testing.T) { testRealStats(t, true) }
-
-func testRealStats(t *testing.T, modern bool) {
+func TestDockerdStats(t *testing.T) {
 	t.Parallel()
-	r := startEngine(t, modern)
+	r := startEngine(t, false)
+	testRealStats(t, r, r.eng)
+}
+
+func TestModernDockerdStats(t *testing.T) {
+	t.Parallel()
+	r := startEngine(t, true)
+	testRealStats(t, r, r.eng)
+}
+
+func TestPodmanStats(t *testing.T) {
+	t.Parallel()
+	p := testbed.StartPodman(t)
+	p.ImportBusybox(t, busybox)
+	testRealStats(t, p, connectTo(t, p.Endpoint()))
+}
+
+// runner starts containers of a real engine.
+type runner interface {
+	RunContainer(t testing.TB, name, image string, command ...string) string
+}
+
+func testRealStats(t *testing.T, r runner, eng engine.Engine) {
 	busy := r.RunContainer(t, "busy", busybox, "sh", "-c", "while :; do :; done")
 	idle := r.RunContainer(t, "idle", busybox, "sleep", "100000")
-	h := NewStats(hostsOf{r.eng}, StatsOptions{Running: func(Key) ([]string, error) { return []string{busy, idle}, nil }})
+	h := NewStats(hostsOf{eng}, StatsOptions{Running: func(Key) ([]string, error) { return []string{busy, idle}, nil }})
 	t.Cleanup(h.Close)
 	v, err := h.Watch(t.Context(), hostOne, busy, 0)
 	if err != nil {
@@ -57,11 +77,17 @@ func testRealStats(t *testing.T, modern bool) {
 		t.Helper()
 		until(t, "the container is "+string(want), func() bool { return nextItem(t, v).State == want })
 	}
-	r.Call(t, http.MethodPost, "/containers/"+busy+"/stop", nil)
+	if err := eng.ContainerStop(t.Context(), busy, 0); err != nil {
+		t.Fatal(err)
+	}
 	reach(StatsStopped)
-	r.Call(t, http.MethodPost, "/containers/"+busy+"/start", nil)
+	if err := eng.ContainerStart(t.Context(), busy); err != nil {
+		t.Fatal(err)
+	}
 	reach(StatsRunning)
-	r.RemoveContainer(t, busy)
+	if err := eng.ContainerRemove(t.Context(), busy, true, false); err != nil {
+		t.Fatal(err)
+	}
 	reach(StatsRemoved)
 	if _, err := v.Next(t.Context()); !errors.Is(err, io.EOF) {
 		t.Errorf("after the removal comes %v", err)
