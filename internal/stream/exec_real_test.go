@@ -102,6 +102,7 @@ func testRealExec(t *testing.T, modern bool) {
 		{"attach", (*realEngine).testAttach},
 		{"recording", (*realEngine).testRecording},
 		{"refused", (*realEngine).testRefused},
+		{"engine is killed", (*realEngine).testEngineKilled}, // and is another one after it
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			opts := ExecOptions{RecordDir: t.TempDir()}
@@ -347,7 +348,7 @@ func (r *realEngine) testContainerEnds(b *execBed, _ string) {
 	if _, _, err := b.output(c); err != nil {
 		b.Errorf("the output ends with %v", err)
 	}
-	if res := b.result(); res.Leftover != nil || res.Reason != ExecExited {
+	if res := b.result(); res.Leftover != nil || res.Reason != ExecExited && res.Reason != ExecGone {
 		b.Errorf("it ended as %+v, leftover %+v", res, res.Leftover)
 	}
 }
@@ -373,5 +374,20 @@ func (r *realEngine) testRefused(b *execBed, id string) {
 	}
 	if n := len(b.List("")); n != 0 {
 		b.Errorf("there are %d sessions", n)
+	}
+}
+
+// testEngineKilled expects an end, and no exit code out of nowhere.
+func (r *realEngine) testEngineKilled(b *execBed, id string) {
+	c := b.start(ExecRequest{Container: id, TTY: true, Stdin: true})
+	b.write(c, "echo up=$((1))\n")
+	b.expect(c, "up=1")
+	r.Kill(b)
+	r.Start(b)
+	if _, _, err := b.output(c); err != nil {
+		b.Errorf("the output ends with %v", err)
+	}
+	if res := b.result(); res.ExitCode != nil || res.Reason != ExecGone && res.Reason != ExecLost {
+		b.Errorf("it ended as %+v, leftover %+v", res, res.Leftover)
 	}
 }

@@ -34,6 +34,8 @@ type ExecReason string
 const (
 	ExecExited     ExecReason = "Exited"     // by itself
 	ExecFailed     ExecReason = "Failed"     // it could not be started
+	ExecGone       ExecReason = "Gone"       // with its container: nobody knows its exit code
+	ExecDetached   ExecReason = "Detached"   // the engine closed an attached container's streams; it runs on
 	ExecLost       ExecReason = "Lost"       // the connection to the engine broke
 	ExecVanished   ExecReason = "Vanished"   // its client did not come back
 	ExecClosed     ExecReason = "Closed"     // its client said so
@@ -115,7 +117,21 @@ type ExecSession struct {
 // finish is how the process ended by itself.
 type finish struct {
 	code *int
-	err  error
+	// running is set where only the connection ended.
+	running bool
+	err     error
+}
+
+func (f finish) reason() ExecReason {
+	switch {
+	case f.err != nil:
+		return ExecLost
+	case f.running:
+		return ExecDetached
+	case f.code == nil:
+		return ExecGone
+	}
+	return ExecExited
 }
 
 func newExecSession(info ExecInfo, t target, opts ExecOptions, reattachable bool, hooks ExecHooks) *ExecSession {
@@ -224,9 +240,9 @@ func (s *ExecSession) watch() ExecResult {
 // ended is the result of a process that ended by itself, or was lost.
 func (s *ExecSession) ended(f finish) ExecResult {
 	if f.err == nil {
-		return ExecResult{Reason: ExecExited, ExitCode: f.code}
+		return ExecResult{Reason: f.reason(), ExitCode: f.code}
 	}
-	result := ExecResult{Reason: ExecLost, Err: f.err}
+	result := ExecResult{Reason: f.reason(), Err: f.err}
 	if s.ctx.Err() != nil {
 		result.Reason = ExecShutdown
 	}
@@ -270,7 +286,7 @@ func exitCode(ctx context.Context, t target) finish {
 		case err == nil && !running && code != nil:
 			return finish{code: code}
 		case engine.IsNotFound(err) || err == nil && late && (!running || !t.owned()):
-			return finish{} // gone with its container, or nobody will know
+			return finish{running: running} // gone with its container, or nobody will know
 		case err != nil && (late || ctx.Err() != nil || errors.Is(err, errForgotten)):
 			return finish{err: err}
 		}
