@@ -114,7 +114,7 @@ func (h *Events) source(host Key) (*eventSource, error) {
 		})
 	}
 	if s.users >= h.opts.Viewers {
-		return nil, &LimitError{What: "viewers of this host's events", Max: h.opts.Viewers}
+		return nil, tooMany("viewers of this host's events", h.opts.Viewers)
 	}
 	s.users++
 	if s.linger != nil {

@@ -172,7 +172,7 @@ func (e *ExecSessions) reserve() error {
 		return engine.Errorf(engine.ClassUnreachable, "", "this replica is shutting down; try again")
 	}
 	if len(e.sessions)+e.starting >= e.opts.MaxSessions {
-		return &LimitError{What: "exec and attach sessions on this replica", Max: e.opts.MaxSessions}
+		return tooMany("exec and attach sessions on this replica", e.opts.MaxSessions)
 	}
 	e.starting++
 	return nil

@@ -42,7 +42,7 @@ type ExecClient struct {
 
 // ExecOutput is a piece of what the process wrote.
 type ExecOutput struct {
-	Stream ExecStream
+	Stream Stream
 	// Data must not be changed.
 	Data []byte
 	// Offset is how much output there was up to the end of this piece: what Reattach

@@ -33,7 +33,7 @@ const frameHeader = 8
 // demultiplex hands on what r sends, in parts of at most maxChunk bytes that are
 // valid during the call, until it ends: io.EOF is a clean end. What a frame says of
 // its length is never believed enough to take memory for it.
-func demultiplex(r io.Reader, multiplexed bool, take func(ExecStream, []byte) error) error {
+func demultiplex(r io.Reader, multiplexed bool, take func(Stream, []byte) error) error {
 	buffer := make([]byte, maxChunk)
 	if !multiplexed {
 		for {
@@ -69,7 +69,7 @@ func demultiplex(r io.Reader, multiplexed bool, take func(ExecStream, []byte) er
 	}
 }
 
-func readFrameHeader(in io.Reader) (ExecStream, int64, error) {
+func readFrameHeader(in io.Reader) (Stream, int64, error) {
 	var header [frameHeader]byte
 	if _, err := io.ReadFull(in, header[:]); err != nil {
 		if errors.Is(err, io.ErrUnexpectedEOF) {

@@ -51,7 +51,7 @@ func TestDemultiplex(t *testing.T) {
 		{name: "text", in: "HTTP/1.1 500 Internal", class: engine.ClassServer},
 	} {
 		var got [3]strings.Builder
-		err := demultiplex(strings.NewReader(test.in), true, func(s ExecStream, p []byte) error {
+		err := demultiplex(strings.NewReader(test.in), true, func(s Stream, p []byte) error {
 			got[s].Write(p)
 			return nil
 		})
@@ -69,7 +69,7 @@ func FuzzDemultiplex(f *testing.F) {
 	f.Add([]byte("\x02\x00\x00\x00\xff\xff\xff\xff"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		n := 0
-		_ = demultiplex(bytes.NewReader(in), true, func(s ExecStream, p []byte) error {
+		_ = demultiplex(bytes.NewReader(in), true, func(s Stream, p []byte) error {
 			if n += len(p); s != Stdout && s != Stderr || len(p) == 0 {
 				t.Errorf("%d bytes of stream %d", len(p), s)
 			}

@@ -287,7 +287,7 @@ func readSome(ctx context.Context, conn engine.Session) (string, error) {
 	defer stop()
 	defer func() { _ = conn.Close() }()
 	var said strings.Builder
-	err := demultiplex(conn, conn.Multiplexed(), func(_ ExecStream, data []byte) error {
+	err := demultiplex(conn, conn.Multiplexed(), func(_ Stream, data []byte) error {
 		said.Write(data[:min(len(data), maxSaid-said.Len())])
 		return nil
 	})

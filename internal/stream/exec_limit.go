@@ -18,13 +18,7 @@ package stream
 
 import "fmt"
 
-// LimitError says that as many as allowed are there already.
-type LimitError struct {
-	What string
-	Max  int
-}
-
-// Error says what there is too much of, and what to do.
-func (e *LimitError) Error() string {
-	return fmt.Sprintf("there are already %d %s, which is the limit: close one, or try again later", e.Max, e.What)
+// tooMany is the error of one more than limit of something.
+func tooMany(what string, limit int) error {
+	return &LimitError{fmt.Sprintf("there are already %d %s, which is the limit: close one, or try again later", limit, what)}
 }

@@ -22,15 +22,6 @@ import (
 	"sync"
 )
 
-// ExecStream tells stdout from stderr. A terminal has stdout only.
-type ExecStream byte
-
-// The streams, numbered as in the engine's frames.
-const (
-	Stdout ExecStream = 1
-	Stderr ExecStream = 2
-)
-
 // maxUnread is how much output an attached client may leave unread before the
 // process has to wait. It is less than the replay, so that what a connection lost
 // on its way is still there.
@@ -63,7 +54,7 @@ type execOutput struct {
 }
 
 type execChunk struct {
-	stream ExecStream
+	stream Stream
 	begin  int64 // offset of its first byte
 	data   []byte
 }
@@ -83,7 +74,7 @@ func renew(ch *chan struct{}) {
 }
 
 // add keeps a copy of data, when there is room for it.
-func (o *execOutput) add(ctx context.Context, stream ExecStream, data []byte) error {
+func (o *execOutput) add(ctx context.Context, stream Stream, data []byte) error {
 	for {
 		o.mu.Lock()
 		if o.hasRoom() {
@@ -107,7 +98,7 @@ func (o *execOutput) hasRoom() bool {
 	return o.free || o.end-o.had < o.limit && len(o.chunks) < maxChunks
 }
 
-func (o *execOutput) push(stream ExecStream, data []byte) {
+func (o *execOutput) push(stream Stream, data []byte) {
 	last := len(o.chunks) - 1
 	if last >= 0 && o.chunks[last].stream == stream && len(o.chunks[last].data)+len(data) <= maxChunk {
 		// Readers hold slices of what is there already, which this leaves as it is.

@@ -254,7 +254,7 @@ func (s *ExecSession) ended(f finish) ExecResult {
 
 // pumpOut takes in the output to its end, and then asks for the exit code.
 func (s *ExecSession) pumpOut() finish {
-	err := demultiplex(s.conn, s.conn.Multiplexed(), func(stream ExecStream, data []byte) error {
+	err := demultiplex(s.conn, s.conn.Multiplexed(), func(stream Stream, data []byte) error {
 		s.touch()
 		s.recording.output(data)
 		return s.out.add(s.ctx, stream, data)

@@ -86,7 +86,7 @@ func (h *Stats) WatchHost(host Key) (*HostStatsViewer, error) {
 		sum = h.launchSum(host)
 	}
 	if sum.viewers >= h.opts.Viewers {
-		return nil, &LimitError{What: "viewers of this host's statistics", Max: h.opts.Viewers}
+		return nil, tooMany("viewers of this host's statistics", h.opts.Viewers)
 	}
 	sum.viewers++
 	if sum.linger != nil {

@@ -49,7 +49,7 @@ type sampler struct {
 func (s *sampler) join(viewer bool, limit int) error {
 	if viewer {
 		if s.viewers >= limit {
-			return &LimitError{What: "viewers of this container's statistics", Max: limit}
+			return tooMany("viewers of this container's statistics", limit)
 		}
 		s.viewers++
 	}
