@@ -47,7 +47,7 @@ type logHub struct {
 	mu       sync.Mutex
 	ring     ring
 	sequence sequence
-	first    int64 // the time of the first record
+	first    Cursor // the first record
 	replay   *replay
 	awaited  *Cursor // the end of the log as it was when reading began
 	complete bool    // the ring began with the log's first line
@@ -82,7 +82,7 @@ func newLogHub(l *Logs, source LogSource) *logHub {
 func (h *logHub) take(r record) {
 	sum := r.checksum()
 	if p := h.replay; p != nil {
-		switch p.judge(r, &h.sequence.tally) {
+		switch p.judge(r, sum, &h.sequence.tally) {
 		case isOld:
 			return
 		case isHeld:
@@ -91,13 +91,16 @@ func (h *logHub) take(r record) {
 		case isNew:
 			h.replay = nil
 		case isLost:
-			h.lose()
+			if h.lose(); h.replay != nil {
+				h.take(r)
+				return
+			}
 		}
 	} else if h.repeated(r, sum) {
 		return
 	}
-	if h.first == 0 {
-		h.first = r.time
+	if h.first.IsZero() {
+		h.first = Cursor{Time: r.time, Sum: sum}
 	}
 	h.sequence.add(r, sum, h)
 	h.caughtUp(r.time, sum)
@@ -113,9 +116,20 @@ func (h *logHub) repeated(r record, sum uint32) bool {
 	return !u.active || u.time != r.time // parts of one line may be equal
 }
 
-// lose shows what a replay held back, behind a gap. mu is held.
+// lose gives up the place in the log that a replay looks for. If the record is gone that the
+// hub began with, a later one that is known will do; else what was held back is shown, behind
+// a gap. mu is held.
 func (h *logHub) lose() {
-	held := h.replay.held
+	p, held := h.replay, h.replay.held
+	if p.expect {
+		p.expect, p.held, p.bytes = false, nil, 0
+		for _, r := range held {
+			h.take(r)
+		}
+		if held = p.held; h.replay != p || len(held) == 0 {
+			return
+		}
+	}
 	h.replay = nil
 	h.say(LineGap, "")
 	for _, r := range held {

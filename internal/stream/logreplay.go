@@ -36,12 +36,22 @@ type replay struct {
 	held  []record
 	bytes int
 	floor int64 // records before this time are older than what was read the first time
-	until int64 // behind this time no old record can be
+	// expect is set while the record is to come that the first reading began with. Parts of
+	// one line before it and behind it have one time, and counting begins with it.
+	expect bool
+	first  Cursor
+	until  int64 // behind this time no old record can be
 }
 
-// newReplay continues a reading that began at the time first and stopped at last.
-func newReplay(first int64, last Cursor) *replay {
-	return &replay{again: map[int64]uint32{}, floor: first - displaced, until: last.Time + int64(before)}
+// newReplay continues a reading that began with first and stopped at last. It returns where
+// to read from, which is since or a little earlier.
+func newReplay(first, last Cursor, since time.Time) (*replay, time.Time) {
+	p := &replay{again: map[int64]uint32{}, first: first, floor: first.Time - displaced, until: last.Time + int64(before)}
+	if !whole(first.Time) && since.UnixNano() <= first.Time+displaced {
+		p.expect = true
+		since = time.Unix(0, max(p.floor, 1))
+	}
+	return p, since
 }
 
 // verdict is what becomes of a record.
@@ -54,7 +64,13 @@ const (
 	isLost // it and what is held are new, and the place in the log is lost
 )
 
-func (p *replay) judge(r record, t *tally) verdict {
+func (p *replay) judge(r record, sum uint32, t *tally) verdict {
+	if p.expect {
+		if r.time != p.first.Time || sum != p.first.Sum {
+			return p.older(r)
+		}
+		p.expect = false
+	}
 	k := p.again[r.time]
 	p.again[r.time] = k + 1
 	switch {
@@ -63,6 +79,13 @@ func (p *replay) judge(r record, t *tally) verdict {
 		return isOld
 	case p.found:
 		return isNew
+	}
+	return p.older(r)
+}
+
+// older holds back what is not known to be older than the first reading.
+func (p *replay) older(r record) verdict {
+	switch {
 	case r.time < p.floor:
 		return isOld
 	case r.time > p.until || p.bytes > maxHeld:

@@ -182,8 +182,7 @@ func (u *upstream) begin() (engine.LogsOptions, error) {
 	first, last := !h.isReady, h.sequence.last
 	u.from = h.sequence.ordinal
 	if !last.IsZero() {
-		opts.Since = h.sequence.tally.since(last.Time)
-		h.replay = newReplay(h.first, last)
+		h.replay, opts.Since = newReplay(h.first, last, h.sequence.tally.since(last.Time))
 	}
 	h.mu.Unlock()
 	if !first || !last.IsZero() {
