@@ -116,6 +116,8 @@ var scripts = map[string][]step{
 		d("run --rm --volume vol:/v busybox:test ls /v"), d("volume rm vol"), d("volume rm vol"),
 	},
 	"the system": {
+		{with: "sh", args: []string{"-c", `docker create --name told busybox:test true > id && docker start told && docker wait told &&
+			docker events --since 1m --until $(($(date +%s) + 1)) --filter container=$(cat id) --format '{{.Type}} {{.Action}} {{.Actor.Attributes.name}}'; docker rm told`}},
 		d("run --name old busybox:test true"), d("system df --format '{{.Type}} {{.TotalCount}} {{.Active}}'"), d("container prune --force"),
 		d("events --since 0 --until 1s --filter container=no-such"), d("login --username u --password-stdin 127.0.0.1:1"), d("pull 127.0.0.1:1/no:such"),
 	},
