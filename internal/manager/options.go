@@ -30,6 +30,7 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/hostspec"
 	"github.com/dockercontrol/dockercontrol/internal/proxy"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/session"
+	"github.com/dockercontrol/dockercontrol/internal/stream"
 )
 
 // Options are what the manager's flags decide.
@@ -74,6 +75,9 @@ type Options struct {
 	SessionIdle, SessionMax time.Duration
 	// ProxyLimits are what a user or a source address may take of a replica.
 	ProxyLimits proxy.Limits
+
+	// Exec bounds the sessions of exec and attach, and says where they are recorded.
+	Exec stream.ExecOptions
 
 	// AuditFile takes the audit trail as JSON lines; "-" is standard output, empty
 	// writes none.
@@ -159,6 +163,8 @@ func (o *Options) bindProxyFlags(fs *pflag.FlagSet) {
 		"Streams that a user may have open at once on a replica.")
 	fs.IntVar(&l.Connections, "user-connections", l.Connections,
 		"Connections that a user may have open at once to the engines' own APIs on a replica.")
+	fs.IntVar(&l.Viewers, "container-viewers", l.Viewers,
+		"Viewers that one container's log or statistics, or one host's events, may have at once on a replica.")
 	fs.IntVar(&l.RefusedRate, "refused-tokens-per-second", l.RefusedRate,
 		"Tokens a second from one address that may be refused before a replica looks at no more of them; five times as many at once.")
 	fs.IntVar(&l.Logins, "logins-per-minute", l.Logins,
@@ -212,6 +218,7 @@ func (o *Options) validateProxy() error {
 	}{
 		{"--user-requests-per-second", o.ProxyLimits.UserRate},
 		{"--user-streams", o.ProxyLimits.Streams},
+		{"--container-viewers", o.ProxyLimits.Viewers},
 		{"--user-connections", o.ProxyLimits.Connections},
 		{"--refused-tokens-per-second", o.ProxyLimits.RefusedRate},
 		{"--logins-per-minute", o.ProxyLimits.Logins},

@@ -43,6 +43,8 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/proxy/limit"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/relay"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/route"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/streamapi"
+	"github.com/dockercontrol/dockercontrol/internal/stream"
 )
 
 // Engines is what the proxy needs to serve engines. All of it is required but
@@ -61,6 +63,8 @@ type Engines struct {
 	// Connector and Policy are for the test of a host that is not saved.
 	Connector engine.Connector
 	Policy    hostspec.EndpointPolicy
+	// Exec bounds the sessions of exec and attach, and says where they are recorded.
+	Exec stream.ExecOptions
 }
 
 // engines serves the paths below /apis, /api, /openapi and /audit to callers who are
@@ -79,6 +83,7 @@ type engines struct {
 	relay     *relay.Relay
 	documents *discovery.Handler
 	audit     *auditTrail
+	live      *streamapi.Handler
 }
 
 func newEngines(o Options, streams, connections *limit.Counter) (*engines, error) {
@@ -102,6 +107,13 @@ func newEngines(o Options, streams, connections *limit.Counter) (*engines, error
 		return nil, err
 	}
 	if e.documents, err = discovery.New(); err != nil {
+		return nil, err
+	}
+	e.live, err = streamapi.New(streamapi.Options{
+		Authorizer: authorizer, Hosts: o.Engines.Hosts, Declared: o.Engines.Cached, Recorder: o.Engines.Audit, Masker: masker{}, Streams: streams,
+		Limits: stream.Limits{Viewers: o.Limits.Viewers}, Exec: o.Engines.Exec, Replica: o.Engines.Replica, Stopping: e.stopping, Log: o.Log.WithName("streams"),
+	})
+	if err != nil {
 		return nil, err
 	}
 	e.relay, err = relay.New(relay.Options{RESTConfig: o.RESTConfig, Audit: o.Engines.Audit, Guard: e.guard, Log: o.Log.WithName("relay")})
@@ -161,6 +173,8 @@ func (e *engines) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		e.typed(w, r.WithContext(route.With(r.Context(), parsed)), parsed)
 	case slices.Contains(e.documents.Paths(), escaped):
 		e.documents.ServeHTTP(w, r)
+	case escaped == streamapi.Path:
+		e.live.ServeMany(w, r)
 	case escaped == auditPath:
 		limit.Body(limit.MaxBody, e.audit).ServeHTTP(w, r)
 	default:
@@ -176,6 +190,8 @@ func (e *engines) typed(w http.ResponseWriter, r *http.Request, at route.Route) 
 		next = e.actions
 	case hostapi.Serves(at):
 		next = e.lists
+	case streamapi.Serves(at):
+		next = e.live
 	default:
 		apistatus.Write(w, apistatus.NoRoute(r.URL.Path))
 		return

@@ -35,6 +35,8 @@ const (
 	// console has one stream a tab, compose and buildx many connections.
 	defaultStreams     = 10
 	defaultConnections = 64
+	// defaultViewers of one container are a team that looks at the same incident.
+	defaultViewers = 50
 )
 
 // Limits are what one user, or one source, may take of this replica. Zero values stand
@@ -51,6 +53,9 @@ type Limits struct {
 	Streams int
 	// Connections is a user's connections at once to engines' own APIs; 64.
 	Connections int
+	// Viewers is how many may look at one container's log or statistics, or at one host's
+	// events, at once; 50.
+	Viewers int
 }
 
 // DefaultLimits are the defaults.
@@ -60,7 +65,7 @@ func DefaultLimits() Limits { return Limits{}.withDefaults() }
 func (l Limits) withDefaults() Limits {
 	for value, standard := range map[*int]int{
 		&l.UserRate: defaultUserRate, &l.RefusedRate: defaultRefusedRate, &l.Logins: defaultLogins,
-		&l.Streams: defaultStreams, &l.Connections: defaultConnections,
+		&l.Streams: defaultStreams, &l.Connections: defaultConnections, &l.Viewers: defaultViewers,
 	} {
 		if *value <= 0 {
 			*value = standard

@@ -25,6 +25,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -258,18 +259,18 @@ func (s *Server) httpServer(requests context.Context, config *tls.Config) *http.
 func (s *Server) shutdown(server *http.Server, cut context.CancelFunc) error {
 	ctx, cancel := context.WithTimeout(context.Background(), s.options.ShutdownTimeout)
 	defer cancel()
-	drained := make(chan struct{})
-	go func() { // beside Shutdown, which knows nothing of connections that were taken over
-		defer close(drained)
-		if s.engines == nil {
-			return
-		}
-		if n := s.engines.tunnels.Drain(ctx); n > 0 {
-			s.options.Log.Info("Cut sessions that did not end in time", "sessions", n, "timeout", s.options.ShutdownTimeout)
-		}
-	}()
+	// Beside Shutdown, which knows nothing of connections that were taken over.
+	var taken sync.WaitGroup
+	if s.engines != nil {
+		taken.Go(func() {
+			if n := s.engines.tunnels.Drain(ctx); n > 0 {
+				s.options.Log.Info("Cut sessions that did not end in time", "sessions", n, "timeout", s.options.ShutdownTimeout)
+			}
+		})
+		taken.Go(func() { s.engines.live.Close(ctx) })
+	}
 	err := server.Shutdown(ctx)
-	<-drained
+	taken.Wait()
 	cut()
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.options.Log.Info("Cut requests that did not end in time", "timeout", s.options.ShutdownTimeout)

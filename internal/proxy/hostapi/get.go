@@ -17,21 +17,13 @@ limitations under the License.
 package hostapi
 
 import (
-	"encoding/json"
 	"net/http"
-	"slices"
-	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/dockercontrol/dockercontrol/internal/access"
-	"github.com/dockercontrol/dockercontrol/internal/engine"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/target"
 )
-
-// maxCandidates of an ambiguous name are enough to see what to add to it.
-const maxCandidates = 10
 
 // get serves one item of the inventory.
 func (rq *request) get(w http.ResponseWriter, r *http.Request) error {
@@ -44,7 +36,7 @@ func (rq *request) get(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	o, err := find(rq.kind, listing.Items, rq.at.Object)
+	o, err := target.Object(rq.kind.kind, listing.Items, rq.at.Object)
 	if err != nil {
 		return err
 	}
@@ -66,68 +58,4 @@ func (rq *request) get(w http.ResponseWriter, r *http.Request) error {
 		panic(http.ErrAbortHandler)
 	}
 	return nil
-}
-
-// find looks for an object as the engine does: by its id, then by its name, then by the
-// beginning of its id.
-func find(kind kindInfo, items []engine.Object, object string) (*engine.Object, error) {
-	i, found := slices.BinarySearchFunc(items, object, func(o engine.Object, id string) int { return strings.Compare(o.ID, id) })
-	if found {
-		return &items[i], nil
-	}
-	var named, begin []*engine.Object
-	for i := range items {
-		o := &items[i]
-		if isNamed(o, object) {
-			named = append(named, o)
-		}
-		if hasPrefix(o, object) {
-			begin = append(begin, o)
-		}
-	}
-	for _, some := range [][]*engine.Object{named, begin} {
-		switch {
-		case len(some) == 1:
-			return some[0], nil
-		case len(some) > 1:
-			return nil, ambiguous(kind, object, some)
-		}
-	}
-	err := apistatus.NotFound("there is no %s %q; an id, the beginning of an id, or a name is asked for", strings.ToLower(kind.name), object)
-	err.ErrStatus.Details = &metav1.StatusDetails{Group: access.EngineGroup, Kind: string(kind.kind), Name: object}
-	return nil, err
-}
-
-// isNamed compares names. An image has several, and its tag may be left out.
-func isNamed(o *engine.Object, name string) bool {
-	if o.Name != "" && o.Name == strings.TrimPrefix(name, "/") {
-		return true
-	}
-	if o.Kind != engine.Images {
-		return false
-	}
-	var names struct{ RepoTags, RepoDigests []string }
-	if json.Unmarshal(o.Raw, &names) != nil {
-		return false
-	}
-	return slices.Contains(names.RepoTags, name) || slices.Contains(names.RepoTags, name+":latest") || slices.Contains(names.RepoDigests, name)
-}
-
-// hasPrefix compares the beginning of ids. A volume's id is its name, which is not cut.
-func hasPrefix(o *engine.Object, prefix string) bool {
-	return o.Kind != engine.Volumes && (strings.HasPrefix(o.ID, prefix) || strings.HasPrefix(strings.TrimPrefix(o.ID, "sha256:"), prefix))
-}
-
-// ambiguous names the candidates: 409.
-func ambiguous(kind kindInfo, object string, some []*engine.Object) *apierrors.StatusError {
-	var ids []string
-	var causes []metav1.StatusCause
-	for _, o := range some[:min(len(some), maxCandidates)] {
-		ids = append(ids, o.ID)
-		causes = append(causes, metav1.StatusCause{Type: "Candidate", Field: o.ID, Message: displayName(o)})
-	}
-	err := apistatus.New(http.StatusConflict, metav1.StatusReasonConflict, "%q could be any of %d %s (%s): write more of the id",
-		object, len(some), kind.kind, strings.Join(ids, ", "))
-	err.ErrStatus.Details = &metav1.StatusDetails{Group: access.EngineGroup, Kind: string(kind.kind), Name: object, Causes: causes}
-	return err
 }

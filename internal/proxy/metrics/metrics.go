@@ -34,7 +34,7 @@ var (
 	}, []string{"subresource"})
 	streams = prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Name: "dockercontrol_streams",
-		Help: "Streams that are open, by type: tunnel, passthrough, watch, relay or job.",
+		Help: "Streams that are open, by type: tunnel, passthrough, watch, relay, job, log, stats, events, exec, attach, or connection (of /stream, whose subscriptions count too).",
 	}, []string{"type"})
 	reviewsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dockercontrol_authorization_reviews_total",
@@ -61,6 +61,15 @@ const (
 	Relay Stream = "relay"
 	// Job is a watch of a job.
 	Job Stream = "job"
+	// Log, Stats and Events are viewers of one, by requests or subscriptions.
+	Log    Stream = "log"
+	Stats  Stream = "stats"
+	Events Stream = "events"
+	// Exec and Attach are sessions of containers.
+	Exec   Stream = "exec"
+	Attach Stream = "attach"
+	// Connection is a WebSocket that carries subscriptions.
+	Connection Stream = "connection"
 )
 
 // What a review decided.
@@ -72,7 +81,7 @@ const (
 
 func init() {
 	metrics.Registry.MustRegister(requestsTotal, requestDuration, streams, reviewsTotal, cacheHitsTotal)
-	for _, s := range []Stream{Tunnel, Passthrough, Watch, Relay, Job} {
+	for _, s := range []Stream{Tunnel, Passthrough, Watch, Relay, Job, Log, Stats, Events, Exec, Attach, Connection} {
 		streams.WithLabelValues(string(s)) // so that there is a zero
 	}
 	for _, decision := range []string{allowed, denied, failed} {

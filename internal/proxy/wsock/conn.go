@@ -72,6 +72,8 @@ type Options struct {
 type Conn struct {
 	ws      *websocket.Conn
 	writing chan struct{} // held by who writes
+	silence sync.Mutex    // held while the end of the silence is moved
+	leaving bool          // it stays where Close put it; guarded by silence
 	end     sync.Once
 	done    chan struct{} // closed by Close
 	pinging sync.WaitGroup
@@ -134,8 +136,14 @@ func check(r *http.Request, protocols []string) error {
 // Protocol is the subprotocol that was agreed on.
 func (c *Conn) Protocol() string { return c.ws.Subprotocol() }
 
-// heard puts the end of the silence off.
-func (c *Conn) heard() { _ = c.ws.SetReadDeadline(time.Now().Add(silence)) }
+// heard puts the end of the silence off, but not that of the farewell.
+func (c *Conn) heard() {
+	c.silence.Lock()
+	defer c.silence.Unlock()
+	if !c.leaving {
+		_ = c.ws.SetReadDeadline(time.Now().Add(silence))
+	}
+}
 
 // Read returns the next message. The error ends the connection; Closed tells why.
 func (c *Conn) Read() (messageType int, data []byte, err error) {
@@ -206,7 +214,10 @@ func (c *Conn) Close(code int, reason string) {
 		close(c.done)
 		// Until the client has answered: closed with something unread, a connection is
 		// reset, and the farewell with it is lost.
+		c.silence.Lock()
+		c.leaving = true
 		_ = c.ws.SetReadDeadline(time.Now().Add(closeTimeout))
+		c.silence.Unlock()
 	})
 	c.pinging.Wait()
 }
