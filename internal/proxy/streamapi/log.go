@@ -130,6 +130,7 @@ func (f *logFeed) next() (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
+	metrics.Dropped(b.Lost())
 	body := b.Encode(int(f.as), encoders[f.as])
 	if f.as != formatFrames {
 		return frame{body: body}, nil
@@ -269,6 +270,7 @@ func appendSource(dst []byte, s stream.LogSource, name string) []byte {
 }
 
 func (f *mergedFeed) frame(lines []stream.Line) (frame, error) {
+	metrics.Dropped(stream.Lost(lines))
 	name := func(l *stream.Line) string { return f.known[l.Source] }
 	switch f.as {
 	case formatJSON:
