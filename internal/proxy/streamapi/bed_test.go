@@ -140,7 +140,7 @@ func (b *bed) declare(name, endpoint string) hostcache.Key {
 	}
 	key := hostcache.Key{Namespace: "prod", Name: name}
 	b.cache.Set(hostcache.Host{
-		Key: key, UID: "uid-of-host", Config: engine.Config{Endpoint: ep, Timeout: patient},
+		Key: key, UID: "uid-of-host", Config: engine.Config{Endpoint: ep, Timeout: patient, IdleTimeout: time.Second},
 		Health: hostcache.HealthCheck{Interval: time.Second, Timeout: 5 * time.Second, FailureThreshold: 3, SuccessThreshold: 1},
 	})
 	b.eventually("the host is connected", func() bool {

@@ -122,7 +122,7 @@ type connection struct {
 
 // accept takes the request over, or answers it. end must be called.
 func (c *call) accept(ctx context.Context) (*connection, error) {
-	ws, err := wsock.Accept(c.w, c.r, wsock.Options{Protocols: []string{Protocol}, ReadLimit: maxMessage})
+	ws, err := wsock.Accept(c.w, c.r, wsock.Options{Protocols: []string{Protocol}, ReadLimit: maxMessage, Ping: c.h.ping})
 	if err != nil {
 		return nil, err
 	}

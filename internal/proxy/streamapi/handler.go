@@ -22,6 +22,7 @@ import (
 	"iter"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -101,6 +102,8 @@ type Handler struct {
 
 	// open are the connections that were taken over, which net/http no longer knows of.
 	open sync.WaitGroup
+	// ping is the WebSockets' own, but in tests.
+	ping time.Duration
 }
 
 // New returns a Handler. Close ends it.
