@@ -84,6 +84,10 @@ func (c *ExecClient) leave() { c.once.Do(func() { close(c.gone) }) }
 // Session is what the client is connected to.
 func (c *ExecClient) Session() *ExecSession { return c.s }
 
+// Offset is how much output there was before what Read returns next. It is for the
+// goroutine that reads.
+func (c *ExecClient) Offset() int64 { return c.pos }
+
 // Read returns the next output. io.EOF means that the session has ended: its Result
 // is there. While a client does not read, the process waits to write.
 func (c *ExecClient) Read(ctx context.Context) (ExecOutput, error) {
