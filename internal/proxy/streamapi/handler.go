@@ -100,8 +100,9 @@ type Handler struct {
 	events   *stream.Events
 	sessions *stream.ExecSessions
 	kept     keptSessions
-	// patience is how long the client of a session may take nothing.
-	patience time.Duration
+	// patience is how long the client of a session may take nothing, ping how often it is
+	// asked for a sign of life where tests do not wait for the standard.
+	patience, ping time.Duration
 	// ending ends when Close has waited long enough for the connections of sessions.
 	ending context.Context
 	end    context.CancelFunc

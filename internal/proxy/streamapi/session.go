@@ -149,7 +149,7 @@ func (s *session) begin(w *watch, start func(ctx context.Context, in container) 
 func (s *session) join(c *call, w *watch, client *stream.ExecClient) bool {
 	defer client.Close()
 	_ = conn.Patience(c.r, s.h.patience) // else the kernel's own, 30 s, holds
-	ws, err := wsock.Accept(c.w, c.r, wsock.Options{Protocols: sessionProtocols, ReadLimit: remotecommand.MaxMessage, WriteTimeout: s.h.patience})
+	ws, err := wsock.Accept(c.w, c.r, wsock.Options{Protocols: sessionProtocols, ReadLimit: remotecommand.MaxMessage, WriteTimeout: s.h.patience, Ping: s.h.ping})
 	if err != nil {
 		return false
 	}

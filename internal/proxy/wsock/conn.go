@@ -35,8 +35,6 @@ import (
 const (
 	// pingInterval keeps load balancers from closing what is quiet; most wait a minute.
 	pingInterval = 25 * time.Second
-	// silence is how long nothing may be heard of a client.
-	silence = pingInterval*2 + pingInterval/2
 	// writeTimeout is how long a client may take nothing, where the path does not say.
 	writeTimeout = 10 * time.Second
 	// closeTimeout bounds the farewell of either side.
@@ -70,12 +68,16 @@ type Options struct {
 	ReadLimit int64
 	// WriteTimeout is how long a client may take nothing; zero is 10 s.
 	WriteTimeout time.Duration
+	// Ping is how often a client is asked for a sign of life; zero is 25 s. One of which
+	// nothing is heard for two and a half times as long is gone.
+	Ping time.Duration
 }
 
 // Conn is a WebSocket. Read is for one goroutine, the rest for any.
 type Conn struct {
 	ws      *websocket.Conn
 	timeout time.Duration // of a write
+	every   time.Duration // pings
 	writing chan struct{} // held by who writes
 	silence sync.Mutex    // held while the end of the silence is moved
 	leaving bool          // it stays where Close put it; guarded by silence
@@ -107,7 +109,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		return nil, fmt.Errorf("opening a WebSocket: %w", err)
 	}
 	c := &Conn{
-		ws: ws, timeout: cmp.Or(o.WriteTimeout, writeTimeout),
+		ws: ws, timeout: cmp.Or(o.WriteTimeout, writeTimeout), every: cmp.Or(o.Ping, pingInterval),
 		writing: make(chan struct{}, 1), done: make(chan struct{}), gone: make(chan struct{}),
 	}
 	ws.SetReadLimit(o.ReadLimit)
@@ -153,7 +155,7 @@ func (c *Conn) heard() {
 	c.silence.Lock()
 	defer c.silence.Unlock()
 	if !c.leaving {
-		_ = c.ws.SetReadDeadline(time.Now().Add(silence))
+		_ = c.ws.SetReadDeadline(time.Now().Add(c.every*2 + c.every/2))
 	}
 }
 
@@ -202,7 +204,7 @@ var errClosed = errors.New("the WebSocket is closed")
 // ping asks the client for a sign of life, until Close. A ping does not wait long for a
 // message that the client is slow to take: Close waits for it.
 func (c *Conn) ping() {
-	ticker := time.NewTicker(pingInterval)
+	ticker := time.NewTicker(c.every)
 	defer ticker.Stop()
 	var failing time.Time
 	for {
