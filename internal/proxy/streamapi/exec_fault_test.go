@@ -58,6 +58,7 @@ func (b bystander) notices(what string) {
 // testMistakes: each is answered by its close code, and ends its session alone.
 func testMistakes(t *testing.T, bed *execBed) {
 	b := bed.serve(t, stream.ExecOptions{})
+	b.Handler.options.Streams = newCounter(100) // they end later than others begin
 	other := b.bystander(t)
 	for what, tc := range map[string]struct {
 		messageType int
