@@ -265,6 +265,7 @@ func TestExecOfAKilledReplica(t *testing.T) {
 	if err == nil || resp == nil || resp.StatusCode != http.StatusNotFound {
 		t.Errorf("a session of the killed replica is answered with %v, %v", resp, err)
 	}
+	testbed.Eventually(t, patient, "the end of what reads stdin", func() bool { return !b.runsInBox(t, "echo on; cat") && !b.runsInBox(t, "\"cat\"") })
 	if !b.runsInBox(t, "sleep 7777") {
 		t.Error("what was run has ended: say so in docs/exec.md")
 	}
