@@ -143,8 +143,18 @@ func (c *ExecClient) Resize(size engine.TTYSize) error {
 	return nil
 }
 
+// Quit ends the session for a client that is done, unless another has taken its place.
+func (c *ExecClient) Quit() {
+	c.s.mu.Lock()
+	current := c.s.client == c
+	c.s.mu.Unlock()
+	if current {
+		c.s.End(ExecClosed)
+	}
+}
+
 // Close says that the client's connection is gone. The session waits for another
-// one as long as it may. A client that is done calls Session().End(ExecClosed).
+// one as long as it may. A client that is done calls Quit first.
 func (c *ExecClient) Close() {
 	c.leave()
 	c.s.mu.Lock()

@@ -73,7 +73,6 @@ func testReattach(t *testing.T, bed *execBed) {
 	if got != "1\n2\n3\ndone 3\n" {
 		t.Errorf("after it came back it read %q", got)
 	}
-	had += int64(len(got))
 
 	// Another takes its place, from before, and then more comes than is kept.
 	third := b.dial(t, "ada/1", at(0))

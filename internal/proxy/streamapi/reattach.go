@@ -78,8 +78,8 @@ func (s *session) comeBack(q sessionQuery) error {
 		}
 		return err
 	}
-	w.onLoss(func(error) { client.Session().End(stream.ExecRevoked) })
 	begun.watchBy(w)
+	w.onLoss(func(error) { begun.lost(w, client) })
 	if q.size != (engine.TTYSize{}) {
 		_ = client.Resize(q.size) // of a session without a terminal
 	}

@@ -55,6 +55,8 @@ const lastWords = 2 * time.Second
 
 var errSessionStopped = &remotecommand.CloseError{Code: wsock.GoingAway, Message: "the session was ended: this replica is shutting down; start a new one"}
 
+var errTakenOver = &remotecommand.CloseError{Code: wsock.Policy, Message: stream.ErrReplaced.Error()}
+
 // session is an exec or an attach, for as long as anybody can come to it.
 type session struct {
 	h            *Handler
@@ -72,6 +74,7 @@ type session struct {
 	mu    sync.Mutex
 	watch *watch // of the last connection; nil once the session has ended
 	ended bool
+	leave context.CancelCauseFunc // of the last connection
 }
 
 // watch is a guard that a connection and its session share: the session is watched on
@@ -126,9 +129,9 @@ func (s *session) serve(start func(ctx context.Context, in container) (*stream.E
 		s.release()
 		return cause(w.ctx, err)
 	}
-	w.onLoss(func(error) { client.Session().End(stream.ExecRevoked) })
+	w.onLoss(func(error) { s.lost(w, client) })
 	if !s.join(c, w, client) {
-		client.Session().End(stream.ExecClosed) // nobody knows of it
+		client.Session().End(stream.ExecClosed) // nobody knows of it, nor can
 	}
 	return nil
 }
@@ -158,6 +161,7 @@ func (s *session) join(c *call, w *watch, client *stream.ExecClient) bool {
 	defer s.h.open.Done()
 	ctx, cancel := context.WithCancelCause(context.WithoutCancel(c.r.Context()))
 	defer cancel(nil)
+	s.replace(cancel)
 	defer w.onLoss(cancel)()
 	defer context.AfterFunc(s.h.ending, func() { cancel(errSessionStopped) })()
 	err = remotecommand.Serve(ctx, ws, &terminal{client: client, news: s.reattachable, exec: s.h.sessions.Options()})
@@ -165,9 +169,31 @@ func (s *session) join(c *call, w *watch, client *stream.ExecClient) bool {
 	case err == nil:
 		client.Session().Forget() // its client knows all of it
 	case wsock.Left(err):
-		client.Session().End(stream.ExecClosed)
+		client.Quit()
 	}
 	return true
+}
+
+// replace ends the connection before, also one that is stuck.
+func (s *session) replace(leave context.CancelCauseFunc) {
+	s.mu.Lock()
+	before := s.leave
+	s.leave = leave
+	s.mu.Unlock()
+	if before != nil {
+		before(errTakenOver)
+	}
+}
+
+// lost ends the session whose caller may no more, unless another proof has taken the place
+// of the one that was lost.
+func (s *session) lost(w *watch, client *stream.ExecClient) {
+	s.mu.Lock()
+	current := s.watch == w
+	s.mu.Unlock()
+	if current {
+		client.Session().End(stream.ExecRevoked)
+	}
 }
 
 // unwatch ends the session's part in its guard.

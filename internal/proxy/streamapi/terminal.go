@@ -92,7 +92,7 @@ func (t *terminal) tell(offset, skipped int64) (channel byte, data []byte, err e
 // end is what a client is told of a session that goes on without it, or has ended.
 func (t *terminal) end(err error) error {
 	if errors.Is(err, stream.ErrReplaced) {
-		return &remotecommand.CloseError{Code: wsock.Policy, Message: stream.ErrReplaced.Error()}
+		return errTakenOver
 	}
 	result, ended := t.client.Session().Result()
 	if !errors.Is(err, io.EOF) || !ended {
