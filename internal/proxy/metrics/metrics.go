@@ -36,14 +36,6 @@ var (
 		Name: "dockercontrol_streams",
 		Help: "Streams that are open, by type: tunnel, passthrough, watch, relay, job, log, stats, events, exec, attach, or connection (of /stream, whose subscriptions count too).",
 	}, []string{"type"})
-	sessionsEnded = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "dockercontrol_sessions_ended_total",
-		Help: "Sessions of exec and attach that have ended, by type and reason: Exited, Failed, Gone, Detached, Lost, Vanished, Closed, Revoked, Idle, TotalLimit or Shutdown.",
-	}, []string{"type", "reason"})
-	leftovers = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "dockercontrol_session_leftovers_total",
-		Help: "Processes of ended sessions that could not be ended and may still run; the audit trail names them.",
-	})
 	reviewsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dockercontrol_authorization_reviews_total",
 		Help: "SubjectAccessReviews that were sent, by decision: allowed, denied, or error where nobody could be asked.",
@@ -88,7 +80,7 @@ const (
 )
 
 func init() {
-	metrics.Registry.MustRegister(requestsTotal, requestDuration, streams, sessionsEnded, leftovers, reviewsTotal, cacheHitsTotal)
+	metrics.Registry.MustRegister(requestsTotal, requestDuration, streams, reviewsTotal, cacheHitsTotal)
 	for _, s := range []Stream{Tunnel, Passthrough, Watch, Relay, Job, Log, Stats, Events, Exec, Attach, Connection} {
 		streams.WithLabelValues(string(s)) // so that there is a zero
 	}
@@ -111,11 +103,3 @@ func Reviewed(isAllowed bool, err error) {
 
 // CacheHit counts a question that needed no review.
 func CacheHit() { cacheHitsTotal.Inc() }
-
-// SessionEnded counts the end of an exec or an attach. The reason is one of a closed set.
-func SessionEnded(kind Stream, reason string, leftover bool) {
-	sessionsEnded.WithLabelValues(string(kind), reason).Inc()
-	if leftover {
-		leftovers.Inc()
-	}
-}

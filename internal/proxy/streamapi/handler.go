@@ -118,11 +118,12 @@ func New(o Options) (*Handler, error) {
 	}
 	hosts := hubHosts{o.Hosts}
 	h := &Handler{
-		options: o, patience: sessionPatience, logs: stream.NewLogs(hosts, o.Limits),
+		options: o, logs: stream.NewLogs(hosts, o.Limits),
 		stats:    stream.NewStats(hosts, stream.StatsOptions{Limits: o.Limits, Running: hosts.running}),
 		events:   stream.NewEvents(hosts, stream.EventOptions{Limits: o.Limits}),
 		sessions: stream.NewExecSessions(hosts, o.Exec),
 	}
+	h.patience = sessionPatience
 	h.ending, h.end = context.WithCancel(context.Background())
 	return h, nil
 }
