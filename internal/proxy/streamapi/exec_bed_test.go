@@ -55,8 +55,8 @@ import (
 	"github.com/dockercontrol/dockercontrol/test/testbed"
 )
 
-// patient bounds every wait for what takes milliseconds on a quiet machine.
-const patient = 30 * time.Second
+// execPatience bounds every wait for what takes milliseconds on a quiet machine.
+const execPatience = 30 * time.Second
 
 // busybox is an image with every command of busybox.
 const busybox = "localhost/streamapi:1"
@@ -86,7 +86,7 @@ func newExecBed(t *testing.T) *execBed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	prepared, err := moby.Connector{}.Prepare(engine.Config{Endpoint: endpoint, Timeout: patient})
+	prepared, err := moby.Connector{}.Prepare(engine.Config{Endpoint: endpoint, Timeout: execPatience})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func (b *execBed) serve(t *testing.T, opts stream.ExecOptions, change ...func(*H
 	c.server.Config.ConnContext = conn.Context
 	c.server.StartTLS()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patient)
+		ctx, cancel := context.WithTimeout(context.Background(), execPatience)
 		defer cancel()
 		c.Close(ctx)
 		c.server.Close()
@@ -180,7 +180,7 @@ func (b *execBed) dial(t *testing.T, who, address string) *socket {
 func (b *execBed) tryDial(t *testing.T, who, address string) (*websocket.Conn, *http.Response, error) {
 	t.Helper()
 	dialer := websocket.Dialer{
-		Subprotocols: []string{protocol.Protocol}, HandshakeTimeout: patient, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+		Subprotocols: []string{protocol.Protocol}, HandshakeTimeout: execPatience, TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
 	}
 	return dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(address, "http"), http.Header{"Authorization": {"Bearer " + who}})
 }
@@ -200,7 +200,7 @@ func (s *socket) send(channel byte, text string) {
 
 // next reads one message.
 func (s *socket) next() (channel byte, data []byte, err error) {
-	_ = s.SetReadDeadline(time.Now().Add(patient))
+	_ = s.SetReadDeadline(time.Now().Add(execPatience))
 	_, data, err = s.ReadMessage()
 	if err != nil {
 		return 0, nil, err
@@ -251,7 +251,7 @@ func (b *execBed) runs(t *testing.T, command string) bool {
 
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	testbed.Eventually(t, patient, what, ok)
+	testbed.Eventually(t, execPatience, what, ok)
 }
 
 // records waits for the records of an ended session, and spells them.

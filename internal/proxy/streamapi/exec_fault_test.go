@@ -299,7 +299,7 @@ func testManyOpens(t *testing.T, bed *execBed) {
 				}
 				opened.Add(1)
 				if i%3 == 0 {
-					_ = c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(patient))
+					_ = c.WriteControl(websocket.CloseMessage, websocket.FormatCloseMessage(websocket.CloseNormalClosure, ""), time.Now().Add(execPatience))
 				}
 				_ = c.Close()
 			}

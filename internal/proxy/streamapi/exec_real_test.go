@@ -428,7 +428,7 @@ func testShutdown(t *testing.T, bed *execBed) {
 	hangs := b.dial(t, "ada", b.at("exec/box", "command=yes")) // and nobody reads
 	began := time.Now()
 	b.Close(t.Context())
-	if took := time.Since(began); took > patient {
+	if took := time.Since(began); took > execPatience {
 		t.Errorf("the end took %s", took)
 	}
 	if _, status, closed := c.end(); status != "" || closed.Code != websocket.CloseGoingAway {
