@@ -162,7 +162,7 @@ func (b *execBed) run(ctx context.Context, t *testing.T, address string, o remot
 }
 
 // dial opens a WebSocket; the Status is of what prevented it.
-func (b *execBed) dial(t *testing.T, who, address string) *socket {
+func (b *execBed) dial(t *testing.T, who, address string) *execSocket {
 	t.Helper()
 	c, resp, err := b.tryDial(t, who, address)
 	if err != nil {
@@ -174,7 +174,7 @@ func (b *execBed) dial(t *testing.T, who, address string) *socket {
 		t.Fatalf("%s: %v %s", address, err, text)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	return &socket{Conn: c, t: t}
+	return &execSocket{Conn: c, t: t}
 }
 
 func (b *execBed) tryDial(t *testing.T, who, address string) (*websocket.Conn, *http.Response, error) {
@@ -185,13 +185,13 @@ func (b *execBed) tryDial(t *testing.T, who, address string) (*websocket.Conn, *
 	return dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(address, "http"), http.Header{"Authorization": {"Bearer " + who}})
 }
 
-// socket is a client that reads and writes messages by itself.
-type socket struct {
+// execSocket is a client that reads and writes messages by itself.
+type execSocket struct {
 	*websocket.Conn
 	t *testing.T
 }
 
-func (s *socket) send(channel byte, text string) {
+func (s *execSocket) send(channel byte, text string) {
 	s.t.Helper()
 	if err := s.WriteMessage(websocket.BinaryMessage, append([]byte{channel}, text...)); err != nil {
 		s.t.Fatalf("sending on channel %d: %v", channel, err)
@@ -199,7 +199,7 @@ func (s *socket) send(channel byte, text string) {
 }
 
 // next reads one message.
-func (s *socket) next() (channel byte, data []byte, err error) {
+func (s *execSocket) next() (channel byte, data []byte, err error) {
 	_ = s.SetReadDeadline(time.Now().Add(execPatience))
 	_, data, err = s.ReadMessage()
 	if err != nil {
@@ -209,7 +209,7 @@ func (s *socket) next() (channel byte, data []byte, err error) {
 }
 
 // until reads a channel until it has said text, and returns all that it said.
-func (s *socket) until(channel byte, text string) string {
+func (s *execSocket) until(channel byte, text string) string {
 	s.t.Helper()
 	var said strings.Builder
 	for !strings.Contains(said.String(), text) {
@@ -225,7 +225,7 @@ func (s *socket) until(channel byte, text string) string {
 }
 
 // end reads to the end: what stdout said, the Status, and the close.
-func (s *socket) end() (out, status string, closed *websocket.CloseError) {
+func (s *execSocket) end() (out, status string, closed *websocket.CloseError) {
 	s.t.Helper()
 	var said, last strings.Builder
 	for {

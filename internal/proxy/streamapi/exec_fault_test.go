@@ -38,7 +38,7 @@ import (
 func newCounter(most int) *limit.Counter { return limit.NewCounter(most) }
 
 // bystander is a session that has to stay quick whatever others do.
-type bystander struct{ *socket }
+type bystander struct{ *execSocket }
 
 func (b *execBed) bystander(t *testing.T) bystander {
 	t.Helper()
@@ -209,10 +209,10 @@ func testVanish(t *testing.T, bed *execBed) {
 	b := bed.serve(t, stream.ExecOptions{}, func(h *Handler) { h.ping, h.patience = 200*time.Millisecond, time.Second })
 	other := bed.serve(t, stream.ExecOptions{}).bystander(t)
 	address := strings.TrimPrefix(b.server.URL, "https://")
-	for how, vanish := range map[string]func(*socket, *wire){
-		"an end":  func(c *socket, _ *wire) { _ = c.Close() },
-		"a reset": func(c *socket, _ *wire) { c.reset() },
-		"no word": func(_ *socket, w *wire) { w.silent.Store(true) },
+	for how, vanish := range map[string]func(*execSocket, *wire){
+		"an end":  func(c *execSocket, _ *wire) { _ = c.Close() },
+		"a reset": func(c *execSocket, _ *wire) { c.reset() },
+		"no word": func(_ *execSocket, w *wire) { w.silent.Store(true) },
 	} {
 		for what, query := range map[string]string{"quiet": "command=sleep&command=6543", "blocked": "command=sleep&command=6543&stdin=true", "terminal": "command=sh&tty=true&stdin=true"} {
 			var w *wire
@@ -240,14 +240,14 @@ func testVanish(t *testing.T, bed *execBed) {
 }
 
 // reset ends the connection without a farewell of any kind.
-func (s *socket) reset() {
+func (s *execSocket) reset() {
 	below := s.NetConn().(*tls.Conn).NetConn()
 	_ = below.(*net.TCPConn).SetLinger(0)
 	_ = below.Close()
 }
 
 // flood sends more than anybody takes, until it stands still.
-func (s *socket) flood() {
+func (s *execSocket) flood() {
 	s.t.Helper()
 	data := make([]byte, 32<<10)
 	for range 1000 {

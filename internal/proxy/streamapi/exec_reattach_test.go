@@ -32,7 +32,7 @@ import (
 )
 
 // tale is what channel 5 says.
-func (s *socket) tale() (n news) {
+func (s *execSocket) tale() (n news) {
 	s.t.Helper()
 	for {
 		on, data, err := s.next()
