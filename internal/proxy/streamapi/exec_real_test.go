@@ -60,6 +60,7 @@ func TestExec(t *testing.T) {
 		{"recordings", testRecordings},
 		{"leftover", testLeftover},
 		{"reattach", testReattach},
+		{"a client that is done", testQuit},
 		{"reattach refused", testReattachRefused},
 		{"revoked", testRevoked},
 		{"revoked while nobody is there", testRevokedAway},

@@ -132,3 +132,23 @@ func testReattachRefused(t *testing.T, bed *execBed) {
 	first.send(0, "still here\n")
 	first.until(protocol.Stdout, "still here")
 }
+
+// testQuit: who closes in good order does not come back; who was replaced cannot end what is
+// another's now.
+func testQuit(t *testing.T, bed *execBed) {
+	b := bed.serve(t, stream.ExecOptions{})
+	farewell := websocket.FormatCloseMessage(websocket.CloseNormalClosure, "")
+	first := b.dial(t, "ada", b.at("exec/box", "command=cat&stdin=true&reattach=true"))
+	id := first.tale().Session
+	second := b.dial(t, "ada", b.at("exec/box", "session="+id))
+	_ = first.WriteMessage(websocket.CloseMessage, farewell)
+	_ = first.Close()
+	second.send(0, "still here")
+	second.until(protocol.Stdout, "still here")
+	if err := second.WriteMessage(websocket.CloseMessage, farewell); err != nil {
+		t.Fatal(err)
+	}
+	if lines := b.records(t, 4); lines[3] != "ada exec Container box succeeded Closed" {
+		t.Errorf("the record is %q", lines)
+	}
+}
