@@ -100,15 +100,16 @@ type Handler struct {
 	events   *stream.Events
 	sessions *stream.ExecSessions
 	kept     keptSessions
-	// patience is how long the client of a session may take nothing, ping how often it is
-	// asked for a sign of life where tests do not wait for the standard.
-	patience, ping time.Duration
+	// patience is how long the client of a session may take nothing.
+	patience time.Duration
 	// ending ends when Close has waited long enough for the connections of sessions.
 	ending context.Context
 	end    context.CancelFunc
 
 	// open are the connections that were taken over, which net/http no longer knows of.
 	open sync.WaitGroup
+	// ping is the WebSockets' own, but in tests.
+	ping time.Duration
 }
 
 // New returns a Handler. Close ends it.

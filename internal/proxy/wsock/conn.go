@@ -35,7 +35,7 @@ import (
 const (
 	// pingInterval keeps load balancers from closing what is quiet; most wait a minute.
 	pingInterval = 25 * time.Second
-	// writeTimeout is how long a client may take nothing, where the path does not say.
+	// writeTimeout is how long a client may take nothing.
 	writeTimeout = 10 * time.Second
 	// closeTimeout bounds the farewell of either side.
 	closeTimeout = 2 * time.Second
@@ -64,12 +64,11 @@ type Options struct {
 	// Protocols are the subprotocols that are spoken, the best first. A client has to ask
 	// for one of them; none means that there is no subprotocol.
 	Protocols []string
-	// ReadLimit bounds a message of the client's in bytes.
-	ReadLimit int64
 	// WriteTimeout is how long a client may take nothing; zero is 10 s.
 	WriteTimeout time.Duration
-	// Ping is how often a client is asked for a sign of life; zero is 25 s. One of which
-	// nothing is heard for two and a half times as long is gone.
+	// ReadLimit bounds a message of the client's in bytes.
+	ReadLimit int64
+	// Ping is how often the client is asked for a sign of life; zero is 25 s.
 	Ping time.Duration
 }
 
@@ -77,8 +76,8 @@ type Options struct {
 type Conn struct {
 	ws      *websocket.Conn
 	timeout time.Duration // of a write
-	every   time.Duration // pings
 	writing chan struct{} // held by who writes
+	every   time.Duration // between pings
 	silence sync.Mutex    // held while the end of the silence is moved
 	leaving bool          // it stays where Close put it; guarded by silence
 	end     sync.Once
@@ -108,12 +107,13 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a WebSocket: %w", err)
 	}
-	c := &Conn{
-		ws: ws, timeout: cmp.Or(o.WriteTimeout, writeTimeout), every: cmp.Or(o.Ping, pingInterval),
-		writing: make(chan struct{}, 1), done: make(chan struct{}), gone: make(chan struct{}),
+	c := &Conn{ws: ws, every: o.Ping, writing: make(chan struct{}, 1), done: make(chan struct{})}
+	if c.every <= 0 {
+		c.every = pingInterval
 	}
 	ws.SetReadLimit(o.ReadLimit)
 	c.heard()
+	c.timeout, c.gone = cmp.Or(o.WriteTimeout, writeTimeout), make(chan struct{})
 	ws.SetPongHandler(func(string) error { c.heard(); return nil })
 	answer := ws.PingHandler()
 	ws.SetPingHandler(func(data string) error { c.heard(); return answer(data) })
