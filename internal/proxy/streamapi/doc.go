@@ -40,6 +40,14 @@ limitations under the License.
 // WebSockets end with a Status. At shutdown logs, statistics and events end at once, as
 // they can begin anew at another replica; sessions have until the server's timeout.
 //
+// # Sessions
+//
+// An exec or an attach is internal/stream's; a connection to it is one call's. The guard of
+// the rights is the connection's and the session's: a session that waits for its client is
+// still watched, with the proof of the connection before, until the next one brings its own.
+// So is the caller's stream, which is held for as long as anybody may come back. Its begin is
+// on record before it begins. docs/exec.md is the page for clients.
+//
 // # Bounds
 //
 // A user has 10 streams (a connection of /stream counts as one), a connection 200
