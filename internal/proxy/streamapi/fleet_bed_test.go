@@ -63,9 +63,17 @@ func (f *fleetBed) host(name string, o sim.Options, labels map[string]string) (*
 
 func (f *fleetBed) save(key hostcache.Key, labels map[string]string) {
 	f.Helper()
-	if err := f.declared.Create(f.Context(), &dcv1.DockerHost{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Labels: labels}}); err != nil {
+	if err := f.declared.Create(f.Context(), &dcv1.DockerHost{ObjectMeta: metaOf(key, labels)}); err != nil {
 		f.Fatal(err)
 	}
+}
+
+func metaOf(key hostcache.Key, labels ...map[string]string) metav1.ObjectMeta {
+	m := metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name}
+	for _, l := range labels {
+		m.Labels = l
+	}
+	return m
 }
 
 // policies is a Masker with the real policies.
