@@ -29,7 +29,6 @@ import (
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/access"
-	"github.com/dockercontrol/dockercontrol/internal/engine"
 	"github.com/dockercontrol/dockercontrol/internal/engine/sim"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 )
@@ -58,24 +57,6 @@ func (f *fleetBed) events(who, path string, hosts ...string) *jsonLines[eventSee
 		lines.until("the beginning", func(e eventSeen) bool { return e.Type == "start" })
 	}
 	return lines
-}
-
-// create makes a container with labels.
-func (f *fleetBed) create(key hostcache.Key, name string, labels map[string]string) (id string) {
-	f.Helper()
-	e, err := f.cache.Engine(key)
-	if err != nil {
-		f.Fatal(err)
-	}
-	images, err := e.List(f.Context(), engine.Images, engine.ListOptions{})
-	if err != nil || len(images) == 0 {
-		f.Fatalf("%d images, %v", len(images), err)
-	}
-	config := &dockercontainer.Config{Image: images[0].ID, Cmd: []string{"sleep", "infinity"}, Labels: labels}
-	if id, err = e.ContainerCreate(f.Context(), name, dockercontainer.CreateRequest{Config: config}); err != nil {
-		f.Fatal(err)
-	}
-	return id
 }
 
 // TestEvents follows the events of one host, and goes on where it was.
@@ -136,7 +117,7 @@ func TestEventsMasked(t *testing.T) {
 	eve := f.events("eve", f.path(key, "events?type=container"), "one")
 	byKey := f.events("eve", f.path(key, "events?action=create&label=token&label=com.docker.compose.project%3Dshop"), "one")
 	ann := f.events("ann", f.path(key, "events?action=exec_create&label=token%3Dcanary"), "one")
-	id := f.create(key, "web", map[string]string{"token": "canary", "com.docker.compose.project": "shop"})
+	id := f.create(key, "web", map[string]string{"token": "canary", "com.docker.compose.project": "shop"}, "sleep", "infinity")
 	do(t, e, "start", id)
 	live, err := f.cache.Engine(key)
 	if err != nil {

@@ -23,6 +23,7 @@ import (
 	"net/http"
 	"testing"
 
+	dockercontainer "github.com/moby/moby/api/types/container"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -151,4 +152,52 @@ func (s *socket) endOf(id uint32) (how reply, before []said) {
 		}
 		before = append(before, m)
 	}
+}
+
+// create makes a container with labels.
+func (f *fleetBed) create(key hostcache.Key, name string, labels map[string]string, command ...string) (id string) {
+	f.Helper()
+	e, err := f.cache.Engine(key)
+	if err != nil {
+		f.Fatal(err)
+	}
+	images, err := e.List(f.Context(), engine.Images, engine.ListOptions{})
+	if err != nil || len(images) == 0 {
+		f.Fatalf("%d images, %v", len(images), err)
+	}
+	config := &dockercontainer.Config{Image: images[0].ID, Cmd: command, Labels: labels}
+	if id, err = e.ContainerCreate(f.Context(), name, dockercontainer.CreateRequest{Config: config}); err != nil {
+		f.Fatal(err)
+	}
+	return id
+}
+
+// key is a host's of the bed.
+func key(host string) hostcache.Key { return hostcache.Key{Namespace: "prod", Name: host} }
+
+// inInventory waits until a host's inventory has so many containers that are no longer on
+// their way.
+func (f *fleetBed) inInventory(host string, n int) {
+	f.Helper()
+	f.eventually("the inventory is whole", func() bool {
+		listing, _ := f.cache.List(key(host), engine.Containers)
+		here := 0
+		for _, o := range listing.Items {
+			if o.State != "created" || o.Name == "never" {
+				here++
+			}
+		}
+		return here == n
+	})
+}
+
+// stateOf is a container's, as the inventory has it.
+func (f *fleetBed) stateOf(host, id string) string {
+	listing, _ := f.cache.List(key(host), engine.Containers)
+	for _, o := range listing.Items {
+		if o.ID == id {
+			return o.State
+		}
+	}
+	return ""
 }
