@@ -98,6 +98,7 @@ type Handler struct {
 	stats    *stream.Stats
 	events   *stream.Events
 	sessions *stream.ExecSessions
+	bells    *bells
 
 	// open are the connections that were taken over, which net/http no longer knows of.
 	open sync.WaitGroup
@@ -113,7 +114,7 @@ func New(o Options) (*Handler, error) {
 		options: o, logs: stream.NewLogs(hosts, o.Limits),
 		stats:    stream.NewStats(hosts, stream.StatsOptions{Limits: o.Limits, Running: hosts.running}),
 		events:   stream.NewEvents(hosts, stream.EventOptions{Limits: o.Limits}),
-		sessions: stream.NewExecSessions(hosts, o.Exec),
+		sessions: stream.NewExecSessions(hosts, o.Exec), bells: newBells(o.Hosts),
 	}
 	return h, nil
 }
@@ -126,6 +127,7 @@ func (h *Handler) Close(ctx context.Context) {
 	h.stats.Close()
 	h.logs.Close()
 	h.open.Wait()
+	h.bells.close()
 }
 
 // segment is what is served below a path's segment.

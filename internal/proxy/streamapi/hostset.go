@@ -177,12 +177,11 @@ func (s *hostSet) look(ctx context.Context) ([]allowedHost, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := s.c.h.options.Authorizer
-	keys, err := a.Hosts(ctx, s.c.who, s.right, declared)
+	keys, err := s.allowed(ctx, s.right, declared)
 	if err != nil {
 		return nil, err
 	}
-	open, err := a.Hosts(ctx, s.c.who, inspect, keys)
+	open, err := s.allowed(ctx, inspect, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +194,19 @@ func (s *hostSet) look(ctx context.Context) ([]allowedHost, error) {
 		if _, known := s.c.h.options.Hosts.State(key); known { // else it joins in a moment
 			hosts = append(hosts, allowedHost{key, !unmasked[key]})
 		}
+	}
+	return hosts, nil
+}
+
+// allowed returns the hosts on which the caller holds a right. One is asked for by itself:
+// for many the authorizer asks for wider rights first.
+func (s *hostSet) allowed(ctx context.Context, right access.Right, hosts []authz.Host) ([]authz.Host, error) {
+	a := s.c.h.options.Authorizer
+	if len(hosts) != 1 {
+		return a.Hosts(ctx, s.c.who, right, hosts)
+	}
+	if ok, err := a.Allowed(ctx, s.c.who.User, hosts[0], right); err != nil || !ok {
+		return nil, err
 	}
 	return hosts, nil
 }

@@ -39,11 +39,11 @@ type awayRights struct {
 	away atomic.Bool
 }
 
-func (a *awayRights) Hosts(ctx context.Context, c *caller.Caller, right access.Right, hosts []authz.Host) ([]authz.Host, error) {
+func (a *awayRights) Allowed(ctx context.Context, who user.Info, host authz.Host, right access.Right) (bool, error) {
 	if a.away.Load() {
-		return nil, errors.New("nobody answers")
+		return false, errors.New("nobody answers")
 	}
-	return a.rights.Hosts(ctx, c, right, hosts)
+	return a.rights.Allowed(ctx, who, host, right)
 }
 
 // everyHost knows every host.

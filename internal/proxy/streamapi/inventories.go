@@ -21,7 +21,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/dockercontrol/dockercontrol/internal/engine"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/authz"
 	"github.com/dockercontrol/dockercontrol/internal/stream"
@@ -33,15 +32,14 @@ const lookSpacing = 100 * time.Millisecond
 // picker finds out of inventories which logs belong to a set. Its methods are called one
 // after the other.
 type picker interface {
-	// watched are the kinds that matter of a host's inventory; none where it does not.
-	watched(host hostcache.Key) []engine.Kind
+	// watched is what matters of a host; ok is false where it does not.
+	watched(host hostcache.Key) (key bellKey, ok bool)
 	// look replaces what is of the hosts that are dirty.
 	look(hosts []allowedHost, dirty map[hostcache.Key]bool)
 }
 
 // inventories keeps a list of sources up to date while hosts, rights and what runs there
-// change. Its goroutines are one that looks, one for each inventory that is watched, and its
-// hosts'.
+// change. Its goroutines are one that looks, and its hosts'.
 type inventories struct {
 	*sourceList
 	picker
@@ -55,15 +53,14 @@ type inventories struct {
 
 	mu    sync.Mutex
 	dirty map[hostcache.Key]bool
-	ended map[hostcache.Key]bool // whose watch came to its end
-	nudge chan struct{}          // has room for one
+	nudge chan struct{} // has room for one
 }
 
 // openInventories looks once, and where the logs are followed, again and again.
 func openInventories(ctx context.Context, c *call, hosts *hostSet, list *sourceList, p picker, follow bool) (*inventories, error) {
 	v := &inventories{
 		sourceList: list, picker: p, c: c, hosts: hosts,
-		dirty: map[hostcache.Key]bool{}, ended: map[hostcache.Key]bool{}, nudge: make(chan struct{}, 1),
+		dirty: map[hostcache.Key]bool{}, nudge: make(chan struct{}, 1),
 	}
 	v.ctx, v.cancel = context.WithCancel(ctx)
 	now, current, err := hosts.get()
@@ -138,23 +135,24 @@ func (v *inventories) take() map[hostcache.Key]bool {
 
 // follow looks at what changes until the set is closed.
 func (v *inventories) follow(hosts []allowedHost, current context.Context) {
-	watches := map[hostcache.Key]context.CancelFunc{}
+	bells := map[hostcache.Key]func(){} // how to stop listening
+	defer func() {
+		for _, stop := range bells {
+			stop()
+		}
+	}()
 	defer v.c.h.options.Hosts.Notify(func(ch hostcache.Change) {
 		if ch.Condition { // it may be known only now which node a host is
 			v.mark(ch.Key)
 		}
 	})()
-	ticker := time.NewTicker(reviewInterval) // for watches that could not begin
-	defer ticker.Stop()
 	for {
-		v.watch(hosts, watches)
+		v.listen(hosts, bells)
 		select {
 		case <-v.ctx.Done():
 			return
 		case <-v.nudge:
 		case <-current.Done():
-		case <-ticker.C:
-			v.again(watches)
 		}
 		if current.Err() != nil && v.ctx.Err() == nil {
 			before := hosts
@@ -200,55 +198,22 @@ func (v *inventories) rehost(before, now []allowedHost) {
 	}
 }
 
-// watch begins to watch what is new, and ends what is gone.
-func (v *inventories) watch(hosts []allowedHost, watches map[hostcache.Key]context.CancelFunc) {
+// listen begins to listen to what is new, and ends it with what is gone.
+func (v *inventories) listen(hosts []allowedHost, bells map[hostcache.Key]func()) {
 	here := make(map[hostcache.Key]bool, len(hosts))
 	for _, host := range hosts {
-		kinds := v.watched(host.key)
-		if here[host.key] = len(kinds) > 0; len(kinds) == 0 || watches[host.key] != nil {
-			continue
+		key, matters := v.watched(host.key)
+		if here[host.key] = matters; matters && bells[host.key] == nil {
+			bells[host.key] = v.c.h.bells.listen(key, func() { v.mark(host.key) })
+			v.mark(host.key) // what happened before
 		}
-		ctx, cancel := context.WithCancel(v.ctx)
-		watches[host.key] = cancel
-		v.running.Go(func() {
-			defer cancel()
-			v.watchOne(ctx, host.key, kinds)
-		})
 	}
-	for key, cancel := range watches {
+	for key, stop := range bells {
 		if !here[key] {
-			cancel()
-			delete(watches, key)
+			stop()
+			delete(bells, key)
 		}
 	}
-}
-
-func (v *inventories) watchOne(ctx context.Context, host hostcache.Key, kinds []engine.Kind) {
-	events, err := v.c.h.options.Hosts.Watch(ctx, host, kinds...)
-	if err == nil {
-		for e := range events {
-			// A snapshot is looked at as a whole.
-			if e.Type != hostcache.Resync {
-				v.mark(host)
-			}
-		}
-	}
-	if ctx.Err() == nil {
-		v.mu.Lock()
-		v.ended[host] = true
-		v.mu.Unlock()
-	}
-}
-
-// again forgets watches that have ended, so that they begin anew where their host is there.
-func (v *inventories) again(watches map[hostcache.Key]context.CancelFunc) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	for host := range v.ended {
-		delete(watches, host)
-		v.dirty[host] = true
-	}
-	clear(v.ended)
 }
 
 // ofHost is the part of a set that is of a host.

@@ -67,8 +67,8 @@ func openSelected(ctx context.Context, c *call, host hostcache.Key, q logQuery) 
 }
 
 // watched implements picker.
-func (p *selectedSources) watched(hostcache.Key) []engine.Kind {
-	return []engine.Kind{engine.Containers}
+func (p *selectedSources) watched(host hostcache.Key) (bellKey, bool) {
+	return bellKey{host: host}, true
 }
 
 // look implements picker.

@@ -22,6 +22,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/dockercontrol/dockercontrol/internal/access"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
@@ -44,7 +45,10 @@ type serviceSources struct {
 	service string // its name
 	follow  bool
 	// past is true for who wants tasks that have ended, too.
-	past   bool
+	past bool
+	// first are the tasks at the time asked, until those of the inventory are newer.
+	first  []engine.Object
+	asked  time.Time
 	looked bool
 }
 
@@ -54,7 +58,14 @@ func openService(ctx context.Context, c *call, manager hostcache.Key, q logQuery
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.h.options.Hosts.List(manager, engine.Tasks); err != nil {
+	e, _, err := target.Find(c.h.options.Hosts, manager)
+	if err != nil {
+		return nil, err
+	}
+	// While nobody looked, the inventory's tasks may be 15 s old.
+	asked := time.Now()
+	tasks, err := e.List(ctx, engine.Tasks, engine.ListOptions{})
+	if err != nil {
 		return nil, err
 	}
 	hosts, err := c.followNamespace(ctx, logRight, manager.Namespace)
@@ -62,7 +73,10 @@ func openService(ctx context.Context, c *call, manager hostcache.Key, q logQuery
 		return nil, err
 	}
 	list := newSourceList()
-	p := &serviceSources{c: c, list: list, manager: manager, id: id, service: name, follow: q.Follow, past: !q.Follow || q.Tail != 0}
+	p := &serviceSources{
+		c: c, list: list, manager: manager, id: id, service: name, follow: q.Follow, past: !q.Follow || q.Tail != 0,
+		first: append([]engine.Object{}, tasks...), asked: asked,
+	}
 	return openInventories(ctx, c, hosts, list, p, q.Follow)
 }
 
@@ -99,19 +113,24 @@ func (h *Handler) service(ctx context.Context, manager hostcache.Key, name strin
 }
 
 // watched implements picker: the manager's inventory has the whole swarm.
-func (p *serviceSources) watched(host hostcache.Key) []engine.Kind {
-	if host != p.manager {
-		return nil
-	}
-	return []engine.Kind{engine.Services, engine.Tasks, engine.Nodes}
+func (p *serviceSources) watched(host hostcache.Key) (bellKey, bool) {
+	return bellKey{host: host, swarm: true}, host == p.manager
 }
 
 // look implements picker. It looks at all of the service, whatever has changed.
 func (p *serviceSources) look(hosts []allowedHost, _ map[hostcache.Key]bool) {
 	tasks, err := p.c.h.options.Hosts.List(p.manager, engine.Tasks)
-	if err != nil {
+	if err == nil && !tasks.ObservedAt.Before(p.asked) {
+		p.first = nil // they are older
+	}
+	items := p.first
+	switch {
+	case items != nil:
+	case err != nil:
 		p.list.notice("the tasks of service %s cannot be listed at present: %s", p.service, err)
 		return // those that are known are read on
+	default:
+		items = tasks.Items
 	}
 	as := late
 	switch {
@@ -122,7 +141,7 @@ func (p *serviceSources) look(hosts []allowedHost, _ map[hostcache.Key]bool) {
 		as = early
 	}
 	p.looked = true
-	p.list.replace(func(stream.LogSource) bool { return true }, p.choose(hosts, p.tasks(tasks.Items)), as)
+	p.list.replace(func(stream.LogSource) bool { return true }, p.choose(hosts, p.tasks(items)), as)
 	if services, err := p.c.h.options.Hosts.List(p.manager, engine.Services); err == nil && p.gone(services.Items) {
 		p.list.fix() // what is left is read to its end
 	}

@@ -165,11 +165,26 @@ func (b *swarmBed) tasks(service, state string) (n int) {
 	return n
 }
 
+// tasksNow counts them as the engine does, which the inventory follows in a while.
+func (b *swarmBed) tasksNow(service, state string) (n int) {
+	b.Helper()
+	all, err := b.live().List(b.Context(), engine.Tasks, engine.ListOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, o := range all {
+		if o.ServiceID == service && o.State == state {
+			n++
+		}
+	}
+	return n
+}
+
 // TestServiceLogsOnce reads what tasks have written, those that have ended too.
 func TestServiceLogsOnce(t *testing.T) {
 	b := newSwarmBed(t)
 	id := b.service("job", "echo done; sleep 0.1", replicated(1), "node.hostname==worker")
-	b.eventually("two tasks have ended", func() bool { return b.tasks(id, "complete") >= 2 })
+	b.eventually("two tasks have ended", func() bool { return b.tasksNow(id, "complete") >= 2 })
 	for _, name := range []string{"job", id, id[:10]} {
 		var got []string
 		for _, l := range b.logs("ann", b.path(b.manager, "log"), "service", name).all() {
