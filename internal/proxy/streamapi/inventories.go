@@ -73,7 +73,7 @@ func openInventories(ctx context.Context, c *call, hosts *hostSet, list *sourceL
 	}
 	v.look(now, v.take())
 	if follow {
-		v.running.Go(func() { v.follow(now, current) })
+		v.running.Go(func() { v.follow(current, now) })
 		return v, nil
 	}
 	v.fix()
@@ -134,7 +134,7 @@ func (v *inventories) take() map[hostcache.Key]bool {
 }
 
 // follow looks at what changes until the set is closed.
-func (v *inventories) follow(hosts []allowedHost, current context.Context) {
+func (v *inventories) follow(current context.Context, hosts []allowedHost) {
 	bells := map[hostcache.Key]func(){} // how to stop listening
 	defer func() {
 		for _, stop := range bells {

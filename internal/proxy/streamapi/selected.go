@@ -107,15 +107,9 @@ var runningStates = []string{"running", "paused", "restarting"}
 func (p *selectedSources) choose(host allowedHost, items []engine.Object) (all []chosen) {
 	for i := range items {
 		o := &items[i]
-		matches := true
-		if host.masked {
-			var err error
-			if matches, err = p.masked.Matches(o.Labels); err != nil {
-				p.list.notice("containers of host %s in the namespace %s are left out: their labels cannot be masked", host.key.Name, host.key.Namespace)
-				continue
-			}
-		} else {
-			matches = p.labels.Matches(o.Labels)
+		matches, err := p.matches(host, o)
+		if err != nil {
+			p.list.notice("containers of host %s in the namespace %s are left out: their labels cannot be masked", host.key.Name, host.key.Namespace)
 		}
 		if matches {
 			all = append(all, chosen{
@@ -125,4 +119,12 @@ func (p *selectedSources) choose(host allowedHost, items []engine.Object) (all [
 		}
 	}
 	return all
+}
+
+// matches compares labels as the caller sees them.
+func (p *selectedSources) matches(host allowedHost, o *engine.Object) (bool, error) {
+	if host.masked {
+		return p.masked.Matches(o.Labels)
+	}
+	return p.labels.Matches(o.Labels), nil
 }
