@@ -34,6 +34,20 @@ limitations under the License.
 // longer be read leaves the stream. Refusals are on record, and so are the begin and the
 // end of every session.
 //
+// Which hosts somebody may use a right on is followed in one place (hostSet): it looks each
+// 2 s, and when grants or hosts change. A right that is lost silences its host's logs at once,
+// with what was read and not sent; what was allowed lasts 30 s while nobody can be asked.
+// Without the right to inspect, events are masked, and neither filters nor selectors tell
+// what the mask hides.
+//
+// # Logs of many
+//
+// Containers chosen by label and the tasks of a service come out of the inventories, looked
+// at again when those change (bells, inventories). A container is read while it runs, and one
+// that had ended before it was first seen for 5 s; tasks of a service that ended before, the
+// newest 50, at the beginning. What is not shown is said in notices, 100 at most: nodes that
+// are no hosts, hosts without the right.
+//
 // # Ends
 //
 // A chunked text that was cut is reset, so that nobody takes it for whole; JSON lines and

@@ -99,6 +99,7 @@ type Handler struct {
 	stats    *stream.Stats
 	events   *stream.Events
 	sessions *stream.ExecSessions
+	bells    *bells
 	kept     keptSessions
 	// patience is how long the client of a session may take nothing.
 	patience time.Duration
@@ -124,7 +125,7 @@ func New(o Options) (*Handler, error) {
 		return l
 	}
 	h := &Handler{
-		options: o, logs: stream.NewLogs(hosts, limits(metrics.Log)),
+		options: o, bells: newBells(o.Hosts), logs: stream.NewLogs(hosts, limits(metrics.Log)),
 		stats:    stream.NewStats(hosts, stream.StatsOptions{Limits: limits(metrics.Stats), Running: hosts.running}),
 		events:   stream.NewEvents(hosts, stream.EventOptions{Limits: limits(metrics.Events)}),
 		sessions: stream.NewExecSessions(hosts, o.Exec),
@@ -144,6 +145,7 @@ func (h *Handler) Close(ctx context.Context) {
 	defer time.AfterFunc(lastWords, h.end).Stop()
 	h.open.Wait()
 	h.end()
+	h.bells.close()
 }
 
 // segment is what is served below a path's segment.
