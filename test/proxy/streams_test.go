@@ -63,7 +63,7 @@ func (b *bed) streamCases() []streamCase {
 			streamCase{name: s.topic + " by subscription", path: streamapi.Path, protocol: streamapi.Protocol, right: s.right, topic: s.topic})
 	}
 	return append(cases,
-		streamCase{name: "exec", path: b.typed("exec/box?command=sh&command=-c&command=while+echo+talk;do+sleep+0.1;done&stdout=true"), protocol: remotecommand.Protocol,
+		streamCase{name: "exec", path: b.typed("exec/box?command=sh&command=-c&command=while+echo+talk%3B+do+sleep+0.1%3B+done&stdout=true"), protocol: remotecommand.Protocol,
 			right: access.Right{Subresource: access.Exec, Verb: access.Create}},
 		streamCase{name: "attach", path: b.typed("attach/box?stdout=true"), protocol: remotecommand.Protocol,
 			right: access.Right{Subresource: access.Attach, Verb: access.Create}})
@@ -76,7 +76,7 @@ type openStream struct {
 	close func()
 }
 
-// open opens a stream as the owner of a token; code is the HTTP status, or that of the
+// openCase opens a stream as the owner of a token; code is the HTTP status, or that of the
 // Status that refused a subscription.
 func (b *bed) openCase(t *testing.T, token string, c streamCase) (s *openStream, code int) {
 	t.Helper()
@@ -182,7 +182,9 @@ func testStreamsWithEveryRole(t *testing.T, begin begin) {
 				s.close()
 			}
 		}
-		b.openCase(t, "a token that is none", streamCase{name: "no token", path: streamapi.Path, protocol: streamapi.Protocol})
+	}
+	if _, code := b.openCase(t, "a token that is none", streamCase{name: "a bad token", path: streamapi.Path, protocol: streamapi.Protocol}); code != http.StatusUnauthorized {
+		t.Errorf("%s with a token that is none: %d", streamapi.Path, code)
 	}
 }
 
