@@ -21,10 +21,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -40,6 +42,9 @@ const (
 	// closeTimeout bounds the farewell of either side.
 	closeTimeout = 2 * time.Second
 	bufferSize   = 32 << 10
+	// maxUnread is how much is read of a message that is too long, so that its sender sees
+	// why the connection ends.
+	maxUnread = 1 << 20
 )
 
 // Message types.
@@ -83,6 +88,7 @@ type Conn struct {
 	end     sync.Once
 	done    chan struct{} // closed by Close
 	gone    chan struct{} // closed when a ping cannot be sent any more
+	unread  atomic.Bool   // a message was too long, and its rest is on its way
 	pinging sync.WaitGroup
 }
 
@@ -164,8 +170,11 @@ func (c *Conn) heard() {
 func (c *Conn) Read() (messageType int, data []byte, err error) {
 	c.heard()
 	messageType, data, err = c.ws.ReadMessage()
-	if err == nil {
+	switch {
+	case err == nil:
 		c.heard()
+	case errors.Is(err, websocket.ErrReadLimit):
+		c.unread.Store(true)
 	}
 	return messageType, data, err
 }
@@ -257,9 +266,16 @@ func (c *Conn) Close(code int, reason string) {
 	c.pinging.Wait()
 }
 
-// Abort closes the connection without a farewell.
+// Abort closes the connection without a farewell, after Read has returned an error or where
+// nobody reads.
 func (c *Conn) Abort() {
 	c.end.Do(func() { close(c.done) })
+	if c.unread.Load() {
+		// Closed with something unread, a connection is reset, and the client may not see
+		// why it was ended.
+		_ = c.ws.SetReadDeadline(time.Now().Add(closeTimeout))
+		_, _ = io.CopyN(io.Discard, c.ws.NetConn(), maxUnread)
+	}
 	_ = c.ws.Close()
 	c.pinging.Wait()
 }
