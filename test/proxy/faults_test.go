@@ -69,6 +69,7 @@ func testStreamFaults(t *testing.T, begin begin) {
 		b.badMessages(t, bad, host)
 		b.ambiguous(t, bad, host)
 	}
+	b.allFree(t, bad)
 	b.badReaders(t, bad, hosts)
 	cancel()
 	group.Wait()
@@ -226,6 +227,14 @@ func (b *bed) badReaders(t *testing.T, token string, hosts []string) {
 			_ = ws.Close()
 		}
 	}()
+	b.allFree(t, token)
+}
+
+// allFree waits until a user may have as many streams as ever on a replica.
+func (b *bed) allFree(t *testing.T, token string) {
+	t.Helper()
+	begin := time.Now()
+	defer func() { t.Log("free after", time.Since(begin)) }()
 	testenv.Eventually(t, 2*patient, func(ctx context.Context) error {
 		var open []*websocket.Conn
 		defer func() {
