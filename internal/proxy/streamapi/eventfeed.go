@@ -98,7 +98,10 @@ func (f *eventFeed) next() (frame, error) {
 // step takes one item, or follows the hosts. more is false where wait ended and there is
 // nothing now.
 func (f *eventFeed) step(wait context.Context) (more bool, err error) {
-	if f.current.Err() != nil {
+	switch {
+	case f.ctx.Err() != nil: // with it the hosts have ended too, and are what they were
+		return false, context.Cause(f.ctx)
+	case f.current.Err() != nil:
 		return true, f.update()
 	}
 	if !f.query.follow {
