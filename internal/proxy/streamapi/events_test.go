@@ -17,7 +17,9 @@ limitations under the License.
 package streamapi
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -27,10 +29,14 @@ import (
 	dockercontainer "github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 
+	"k8s.io/apiserver/pkg/authentication/user"
+
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/access"
 	"github.com/dockercontrol/dockercontrol/internal/engine/sim"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/route"
 )
 
 // eventSeen is a line of events.
@@ -260,4 +266,24 @@ func TestEventsRefusals(t *testing.T) {
 	}
 	f.status(f.get("eve", f.path(key, "events?tail=x")), http.StatusForbidden)
 	f.status(f.get("ann", f.path(hostcache.Key{Namespace: "prod", Name: "none"}, "events")), http.StatusNotFound)
+}
+
+// TestEventsEndWithTheirContext ends a feed while its hosts change, as when a client leaves.
+func TestEventsEndWithTheirContext(t *testing.T) {
+	f := newFleetBed(t)
+	f.host("one", sim.Options{}, nil)
+	ctx, cancel := context.WithCancelCause(t.Context())
+	c := &call{h: f.handler, who: &caller.Caller{User: &user.DefaultInfo{Name: "ann"}}, at: route.Route{Namespace: "prod"}, verb: "events"}
+	fd, err := openEvents(ctx, c, eventQuery{follow: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fd.close()
+	if first, err := fd.next(); err != nil || !strings.Contains(string(first.body), "start") {
+		t.Fatalf("the feed begins with %s, %v", first.body, err)
+	}
+	cancel(errClient) // the hosts' context ends with it
+	if _, err := fd.next(); !errors.Is(err, errClient) {
+		t.Errorf("the feed ends with %v", err)
+	}
 }
