@@ -132,7 +132,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 // speaks another.
 func Check(r *http.Request, protocols []string) error {
 	if r.ProtoMajor != 1 {
-		return apistatus.New(http.StatusHTTPVersionNotSupported, "BadRequest", "WebSockets are served over HTTP/1.1 here")
+		return apistatus.New(http.StatusHTTPVersionNotSupported, "BadRequest", "this is served over a WebSocket, and that over HTTP/1.1: ask for an upgrade by that")
 	}
 	if !websocket.IsWebSocketUpgrade(r) {
 		return apistatus.New(http.StatusUpgradeRequired, "BadRequest", "this is served over a WebSocket: upgrade to one")
