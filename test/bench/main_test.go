@@ -45,6 +45,10 @@ var (
 	eventCount = flag.Int("events", 3000, "container events to follow to the inventory")
 	eventRate  = flag.Int("event-rate", 50, "container events a second, over the whole fleet")
 	bulk       = flag.Int("bulk", 1024, "MiB of a copy through the proxy; an image is half, what costs the engine nothing four times as much")
+	logViewers = flag.String("log-viewers", "1,10,50,200,1000", "numbers of viewers of one log, the least first")
+	logRate    = flag.Int("log-rate", 10000, "lines a second of the log that they view")
+	logTime    = flag.Duration("log-time", 10*time.Second, "how long that is written")
+	beWriter   = flag.String("be-writer", "", "be the writer of a log: lines a second, lines")
 	nullEngine = flag.String("null-engine", "", "be an engine that does nothing, on a socket and a port in this directory's files")
 	writeTo    = flag.String("write", "", "file whose table is replaced by the one measured, as docs/benchmarks.md")
 )
@@ -63,6 +67,9 @@ func run(m *testing.M) int {
 	ctrl.SetLogger(logr.Discard())
 	if *nullEngine != "" {
 		return serveNull(*nullEngine)
+	}
+	if *beWriter != "" {
+		return runWriter(*beWriter)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
