@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -27,7 +28,9 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/dockercontrol/dockercontrol/internal/cork"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/conn"
 )
 
 const (
@@ -39,7 +42,10 @@ const (
 	writeTimeout = 10 * time.Second
 	// closeTimeout bounds the farewell of either side.
 	closeTimeout = 2 * time.Second
-	bufferSize   = 32 << 10
+	readBuffer   = 32 << 10
+	// writeBuffer holds a full chunk of a log (64 KiB of text, 512 records): what is longer
+	// goes out in several frames.
+	writeBuffer = 80 << 10
 )
 
 // Message types.
@@ -71,6 +77,7 @@ type Options struct {
 // Conn is a WebSocket. Read is for one goroutine, the rest for any.
 type Conn struct {
 	ws      *websocket.Conn
+	tcp     *net.TCPConn  // below TLS; nil where it is not known
 	writing chan struct{} // held by who writes
 	silence sync.Mutex    // held while the end of the silence is moved
 	leaving bool          // it stays where Close put it; guarded by silence
@@ -90,7 +97,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		return nil, err
 	}
 	upgrader := websocket.Upgrader{
-		HandshakeTimeout: writeTimeout, ReadBufferSize: bufferSize, WriteBufferPool: buffers, WriteBufferSize: bufferSize,
+		HandshakeTimeout: writeTimeout, ReadBufferSize: readBuffer, WriteBufferPool: buffers, WriteBufferSize: writeBuffer,
 		Subprotocols: o.Protocols, CheckOrigin: func(*http.Request) bool { return true },
 		Error: func(w http.ResponseWriter, _ *http.Request, code int, reason error) {
 			apistatus.Write(w, apistatus.New(code, "BadRequest", "the WebSocket was not opened: %s", reason.Error()))
@@ -100,7 +107,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a WebSocket: %w", err)
 	}
-	c := &Conn{ws: ws, writing: make(chan struct{}, 1), done: make(chan struct{})}
+	c := &Conn{ws: ws, tcp: conn.TCP(r), writing: make(chan struct{}, 1), done: make(chan struct{})}
 	ws.SetReadLimit(o.ReadLimit)
 	c.heard()
 	ws.SetPongHandler(func(string) error { c.heard(); return nil })
@@ -170,6 +177,15 @@ func (c *Conn) Write(ctx context.Context, messageType int, parts ...[]byte) erro
 	case <-c.done:
 		return errClosed
 	}
+	length := 0
+	for _, part := range parts {
+		length += len(part)
+	}
+	_, err := cork.Write(c.tcp, length, func() (int, error) { return length, c.write(messageType, parts) })
+	return err
+}
+
+func (c *Conn) write(messageType int, parts [][]byte) error {
 	_ = c.ws.SetWriteDeadline(time.Now().Add(writeTimeout))
 	w, err := c.ws.NextWriter(messageType)
 	if err != nil {
