@@ -22,6 +22,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,15 +45,12 @@ const (
 	elsewhere = 36_000.0
 )
 
-// directViewers are how many look on without the proxy.
-var directViewers = []int{1, 10, 50}
-
 // BenchmarkLogs has a container of a real engine write 10,000 lines a second for many
 // viewers, each with a WebSocket over TLS of its own; and, for comparison, for some that ask
 // the engine itself.
 func BenchmarkLogs(b *testing.B) {
 	sizes := numbers(b, *logViewers)
-	most := sizes[len(sizes)-1]
+	most := slices.Max(sizes)
 	p := startProxy(b, fmt.Sprintf("--container-viewers=%d", most), fmt.Sprintf("--user-streams=%d", most+10))
 	say("starting a real engine")
 	engine := testbed.StartDockerd(b, testbed.DockerdOptions{Name: "bench"})
@@ -61,10 +59,8 @@ func BenchmarkLogs(b *testing.B) {
 	way := p.client(b, "the proxy", p.url()+"/namespaces/"+p.w.namespace+"/dockerhosts/logs", p.user(b, "viewer", dcv1.HostViewer))
 	l := &logBench{proxyBed: p, engine: engine, way: way}
 
-	for _, n := range directViewers {
-		if n <= most {
-			l.measure(b, n, true)
-		}
+	for _, n := range numbers(b, *logDirect) {
+		l.measure(b, n, true)
 	}
 	for _, n := range sizes {
 		l.measure(b, n, false)
@@ -78,10 +74,10 @@ func BenchmarkLogs(b *testing.B) {
 func numbers(b *testing.B, list string) []int {
 	b.Helper()
 	var out []int
-	for s := range strings.SplitSeq(list, ",") {
+	for s := range strings.FieldsFuncSeq(list, func(r rune) bool { return r == ',' }) {
 		n, err := strconv.Atoi(s)
 		if err != nil || n < 1 {
-			b.Fatalf("%q is no list of numbers, the least first: %v", list, err)
+			b.Fatalf("%q is no list of numbers: %v", list, err)
 		}
 		out = append(out, n)
 	}
@@ -105,6 +101,7 @@ type logRun struct {
 
 	tallies                  []*tally
 	manager, dockerd, client time.Duration
+	rest                     time.Duration // all else that ran on the machine
 	rss                      float64
 	upstreams                int
 }
@@ -121,7 +118,7 @@ func (l *logBench) measure(b *testing.B, viewers int, direct bool) {
 	watchers := l.open(b, run, container)
 
 	pause(b, time.Second) // the opening is over
-	manager, dockerd, client := l.m.usage(b), l.dockerd(b), ownCPU()
+	manager, dockerd, client, all := l.m.usage(b), l.dockerd(b), ownCPU(), machineCPU(b)
 	l.engine.Call(b, http.MethodPost, "/containers/"+container+"/kill?signal=SIGUSR1", nil)
 	run.cutoff = time.Now().Add(*logTime + cutoffAfter)
 	var watching errgroup.Group
@@ -133,6 +130,7 @@ func (l *logBench) measure(b *testing.B, viewers int, direct bool) {
 	err := watching.Wait()
 	pause(b, time.Until(run.cutoff))
 	run.manager, run.dockerd, run.client = l.m.usage(b).cpu-manager.cpu, l.dockerd(b).cpu-dockerd.cpu, ownCPU()-client
+	run.rest = machineCPU(b) - all - run.manager - run.dockerd - run.client
 	if err != nil {
 		b.Fatalf("%d viewers, %s: %v", viewers, run.way(), err)
 	}

@@ -74,7 +74,7 @@ func percent(v float64) string {
 
 var logHead = []string{
 	"viewers", "of", "delivered in time", "delivered in the end", "counted in gaps", "not accounted for", "twice", "p50", "p99",
-	"CPU: manager", "CPU: dockerd", "CPU: viewers", "RSS", "read at the engine", "viewer-lines a CPU second", "times elsewhere", "dockerd's CPU: times one viewer's",
+	"CPU: manager", "CPU: dockerd", "CPU: viewers", "CPU: all else", "RSS", "read at the engine", "viewer-lines a CPU second", "times elsewhere", "dockerd's CPU: times one viewer's",
 }
 
 // row spells a run; one is that with a single viewer, if there was one.
@@ -82,16 +82,16 @@ func (r *logRun) row(one *logRun) []string {
 	ways, cpu := r.ways(), func(d time.Duration) string { return seconds(d.Seconds()) }
 	row := []string{
 		fmt.Sprint(r.viewers), r.way(), percent(r.share(func(t *tally) uint64 { return t.inTime })), "", "", "", "",
-		seconds(quantile(ways, 0.5)), seconds(quantile(ways, 0.99)), "", cpu(r.dockerd), cpu(r.client), "", fmt.Sprint(r.upstreams),
+		seconds(quantile(ways, 0.5)), seconds(quantile(ways, 0.99)), "", cpu(r.dockerd), cpu(r.client), cpu(r.rest), "", fmt.Sprint(r.upstreams),
 		fmt.Sprintf("%.0f", r.perCPU()), ratio(r.perCPU() / elsewhere), "",
 	}
 	if !r.direct { // an engine's own viewer goes on where it is
 		row[3], row[4] = percent(r.share(delivered)), percent(r.share(func(t *tally) uint64 { return t.gaps }))
 		row[5], row[6] = fmt.Sprint(r.sum(r.missing)), fmt.Sprint(r.sum(func(t *tally) uint64 { return t.again }))
-		row[9], row[12] = cpu(r.manager), megabytes(r.rss)
+		row[9], row[13] = cpu(r.manager), megabytes(r.rss)
 	}
 	if one != nil {
-		row[16] = ratio(r.dockerd.Seconds() / one.dockerd.Seconds())
+		row[17] = ratio(r.dockerd.Seconds() / one.dockerd.Seconds())
 	}
 	return row
 }
