@@ -110,6 +110,7 @@ func (h *Events) source(host Key) (*eventSource, error) {
 		h.sources[host] = s
 		h.wg.Go(func() {
 			defer cancel()
+			defer h.opts.upstream()()
 			s.run(ctx, items)
 		})
 	}

@@ -47,6 +47,9 @@ type Limits struct {
 	// Linger is how long an upstream outlives its last viewer: a reload of a page should
 	// not cost the engine a new stream.
 	Linger time.Duration
+	// Upstream is told of each upstream that begins (1) and ends (-1); nil: nobody is. It
+	// must not block.
+	Upstream func(delta int)
 }
 
 // The defaults of Limits. QueueBytes is 4 s of a container that writes 10,000 lines of
@@ -56,6 +59,15 @@ const (
 	DefaultQueueBytes = 4 << 20
 	DefaultLinger     = 5 * time.Second
 )
+
+// upstream counts an upstream until done is called.
+func (l Limits) upstream() (done func()) {
+	if l.Upstream == nil {
+		return func() {}
+	}
+	l.Upstream(1)
+	return func() { l.Upstream(-1) }
+}
 
 // withDefaults fills in what is not set.
 func (l Limits) withDefaults() Limits {

@@ -77,8 +77,10 @@ type fakeLog struct {
 	down    error
 	random  *rand.Rand
 	streams map[*fakeStream]struct{}
-	follows int // how many followed logs were opened
-	reads   int
+	// following, when set, is called before a followed log is opened.
+	following func()
+	follows   int // how many followed logs were opened
+	reads     int
 }
 
 func newFakeLog() *fakeLog {
@@ -155,6 +157,9 @@ func (f *fakeLog) Inspect(_ context.Context, _ engine.Kind, id string) (json.Raw
 }
 
 func (f *fakeLog) Logs(ctx context.Context, _ string, opts engine.LogsOptions) (engine.LogStream, error) {
+	if opts.Follow && f.following != nil {
+		f.following()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.down != nil {

@@ -55,8 +55,9 @@ type logHub struct {
 	first    Cursor // the first record
 	replay   *replay
 	awaited  *Cursor // the end of the log as it was when reading began
-	complete bool    // the ring began with the log's first line
-	partial  bool    // the ring did not
+	whole    bool    // what is read begins with the log's first line
+	partial  bool    // viewers began before the backlog was there
+	complete bool    // the ring began with the log's first line, all of it
 	isReady  bool
 	ended    bool
 	err      error         // why it ended; nil for the log's end
@@ -188,7 +189,7 @@ func (h *logHub) setReady() {
 		return
 	}
 	h.isReady = true
-	h.complete = h.sequence.ordinal < ringLines && !h.partial
+	h.complete = h.whole && !h.partial
 	close(h.ready)
 }
 

@@ -83,6 +83,25 @@ type Batch struct {
 	chunk *chunk // when Lines are all of it
 }
 
+// Lost is how many lines the batch says are missing.
+func (b Batch) Lost() uint64 {
+	if b.chunk != nil { // nothing but lines
+		return 0
+	}
+	return Lost(b.Lines)
+}
+
+// Lost is how many lines are missing by the gaps among lines; one of unknown size counts as
+// one.
+func Lost(lines []Line) (n uint64) {
+	for i := range lines {
+		if lines[i].Kind == LineGap {
+			n += max(lines[i].Lost, 1)
+		}
+	}
+	return n
+}
+
 // Encode returns the lines in a viewer's format. encode appends them to dst; what it gave
 // for a format (a small number of the caller's) is kept for other viewers of the same
 // lines, where those are the same for all. The bytes must not be changed.

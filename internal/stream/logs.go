@@ -155,6 +155,7 @@ func (l *Logs) attach(v *LogViewer) (*logHub, error) {
 	l.running.Go(func() {
 		defer l.forget(h)
 		defer h.cancel()
+		defer l.limits.upstream()()
 		h.run()
 	})
 	return h, nil

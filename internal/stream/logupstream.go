@@ -188,42 +188,47 @@ func (u *upstream) begin() (engine.LogsOptions, error) {
 	if !first || !last.IsZero() {
 		return opts, nil
 	}
-	end, err := u.locate()
+	end, count, err := u.locate()
 	if err != nil {
 		return opts, err
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if end.IsZero() {
+		h.whole = true
 		h.setReady() // an empty log
 		return opts, nil
 	}
 	h.await(end)
-	if whole(end.Time) {
+	switch {
+	case count < ringLines: // all of it is read
+		h.whole = true
+	case whole(end.Time):
 		// Many records have one time, and counting them has to begin with the first.
-		opts.Since, h.partial = time.Unix(0, end.Time).Add(-before), true
-	} else {
+		opts.Since = time.Unix(0, end.Time).Add(-before)
+	default:
 		opts.Tail = ringLines
 	}
 	return opts, nil
 }
 
-// locate finds the end of the log. A followed log does not tell where its backlog ends.
-func (u *upstream) locate() (Cursor, error) {
+// locate finds the end of the log, which a followed log does not tell its backlog by, and how
+// many records it has, up to ringLines. That is asked here, as a log that is written while
+// its last lines are asked for has others then.
+func (u *upstream) locate() (last Cursor, count int, err error) {
 	h := u.hub
-	s, err := u.engine.Logs(h.ctx, h.source.Container, engine.LogsOptions{Stdout: true, Stderr: true, Timestamps: true, Tail: 1})
+	s, err := u.engine.Logs(h.ctx, h.source.Container, engine.LogsOptions{Stdout: true, Stderr: true, Timestamps: true, Tail: ringLines})
 	if err != nil {
-		return Cursor{}, err
+		return Cursor{}, 0, err
 	}
 	defer func() { _ = s.Close() }()
-	var last Cursor
-	for records := newRecords(s); ; {
+	for records := newRecords(s); ; count++ {
 		r, err := records.next()
 		if errors.Is(err, io.EOF) {
-			return last, nil
+			return last, count, nil
 		}
 		if err != nil {
-			return last, err
+			return last, count, err
 		}
 		last = Cursor{Time: r.time, Sum: r.checksum()}
 	}

@@ -210,6 +210,7 @@ func (h *Stats) launch(key containerKey, running bool) *sampler {
 		s.publish(StatsItem{State: StatsStopped})
 	}
 	h.wg.Go(func() {
+		defer h.opts.upstream()()
 		s.run(ctx)
 		cancel()
 		h.forget(s)

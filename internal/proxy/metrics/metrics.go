@@ -36,6 +36,18 @@ var (
 		Name: "dockercontrol_streams",
 		Help: "Streams that are open, by type: tunnel, passthrough, watch, relay, job, log, stats, events, exec, attach, or connection (of /stream, whose subscriptions count too).",
 	}, []string{"type"})
+	upstreams = prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "dockercontrol_stream_upstreams",
+		Help: "What is read from engines for viewers, by type: log, stats or events. All viewers of one container share one.",
+	}, []string{"type"})
+	sentBytesTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "dockercontrol_stream_sent_bytes_total",
+		Help: "Bytes of logs, statistics and events that were sent to viewers, by type.",
+	}, []string{"type"})
+	droppedLinesTotal = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "dockercontrol_stream_dropped_lines_total",
+		Help: "Lines of logs that viewers were told to have missed, because they were too slow or the engine had none any more.",
+	})
 	reviewsTotal = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "dockercontrol_authorization_reviews_total",
 		Help: "SubjectAccessReviews that were sent, by decision: allowed, denied, or error where nobody could be asked.",
@@ -80,14 +92,30 @@ const (
 )
 
 func init() {
-	metrics.Registry.MustRegister(requestsTotal, requestDuration, streams, reviewsTotal, cacheHitsTotal)
+	metrics.Registry.MustRegister(requestsTotal, requestDuration, streams, upstreams, sentBytesTotal, droppedLinesTotal, reviewsTotal, cacheHitsTotal)
 	for _, s := range []Stream{Tunnel, Passthrough, Watch, Relay, Job, Log, Stats, Events, Exec, Attach, Connection} {
 		streams.WithLabelValues(string(s)) // so that there is a zero
+	}
+	for _, s := range []Stream{Log, Stats, Events} {
+		upstreams.WithLabelValues(string(s))
+		sentBytesTotal.WithLabelValues(string(s))
 	}
 	for _, decision := range []string{allowed, denied, failed} {
 		reviewsTotal.WithLabelValues(decision)
 	}
 }
+
+// Upstream returns what counts the upstreams of a type, up or down.
+func Upstream(s Stream) func(delta int) {
+	gauge := upstreams.WithLabelValues(string(s))
+	return func(delta int) { gauge.Add(float64(delta)) }
+}
+
+// Sent counts bytes that a viewer was sent.
+func Sent(s Stream, bytes int) { sentBytesTotal.WithLabelValues(string(s)).Add(float64(bytes)) }
+
+// Dropped counts lines that a viewer was told to have missed.
+func Dropped(lines uint64) { droppedLinesTotal.Add(float64(lines)) }
 
 // Reviewed counts a SubjectAccessReview.
 func Reviewed(isAllowed bool, err error) {

@@ -195,11 +195,17 @@ func TestTheConnectionIsReached(t *testing.T) {
 
 func TestNamesAndHelp(t *testing.T) {
 	problems, err := testutil.GatherAndLint(metrics.Registry, "dockercontrol_proxy_requests_total", "dockercontrol_proxy_request_duration_seconds",
-		"dockercontrol_streams", "dockercontrol_authorization_reviews_total", "dockercontrol_authorization_cache_hits_total")
+		"dockercontrol_streams", "dockercontrol_stream_upstreams", "dockercontrol_stream_sent_bytes_total", "dockercontrol_stream_dropped_lines_total",
+		"dockercontrol_authorization_reviews_total", "dockercontrol_authorization_cache_hits_total")
 	if err != nil || len(problems) > 0 {
 		t.Errorf("%v, %v", problems, err)
 	}
-	if n, err := testutil.GatherAndCount(metrics.Registry, "dockercontrol_streams", "dockercontrol_authorization_reviews_total"); n != 5+3 || err != nil {
-		t.Errorf("%d series from the start, %v; want 8", n, err)
+	for name, want := range map[string]int{
+		"dockercontrol_streams": 11, "dockercontrol_stream_upstreams": 3, "dockercontrol_stream_sent_bytes_total": 3,
+		"dockercontrol_stream_dropped_lines_total": 1, "dockercontrol_authorization_reviews_total": 3,
+	} {
+		if n, err := testutil.GatherAndCount(metrics.Registry, name); n != want || err != nil {
+			t.Errorf("%d series of %s from the start, %v; want %d", n, name, err, want)
+		}
 	}
 }

@@ -66,7 +66,7 @@ func (c *call) serveFeed(as format, stream metrics.Stream, rights []authz.Right,
 	// A client that takes nothing must not keep what it has no right to any more.
 	control := http.NewResponseController(c.w)
 	defer context.AfterFunc(ctx, func() { _ = control.SetWriteDeadline(past) })()
-	out := &lines{w: c.w, control: control, ctx: ctx}
+	out := &lines{w: c.w, control: control, ctx: ctx, kind: stream}
 	out.begin(as)
 	err = out.run(fd)
 	if err == nil || errors.Is(err, errClient) {
@@ -114,6 +114,7 @@ type lines struct {
 	w       http.ResponseWriter
 	control *http.ResponseController
 	ctx     context.Context
+	kind    metrics.Stream
 }
 
 // begin sends the headers.
@@ -156,6 +157,7 @@ func (l *lines) run(fd feed) error {
 		if err := l.write(f.body); err != nil {
 			return cause(l.ctx, err)
 		}
+		metrics.Sent(l.kind, len(f.body))
 	}
 }
 

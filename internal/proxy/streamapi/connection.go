@@ -98,7 +98,7 @@ func (c *call) serveSocket(ctx context.Context, kind metrics.Stream, open opener
 	x.single = true
 	s := x.add(request{}, kind)
 	x.running.Go(func() {
-		defer x.finish(wsock.Normal, "")
+		defer x.cancel(errClient)
 		s.run(func(context.Context) (feed, error) { return fd, nil })
 	})
 	x.read()
@@ -122,7 +122,7 @@ type connection struct {
 
 // accept takes the request over, or answers it. end must be called.
 func (c *call) accept(ctx context.Context) (*connection, error) {
-	ws, err := wsock.Accept(c.w, c.r, wsock.Options{Protocols: []string{Protocol}, ReadLimit: maxMessage})
+	ws, err := wsock.Accept(c.w, c.r, wsock.Options{Protocols: []string{Protocol}, ReadLimit: maxMessage, Ping: c.h.ping})
 	if err != nil {
 		return nil, err
 	}
@@ -132,9 +132,8 @@ func (c *call) accept(ctx context.Context) (*connection, error) {
 	// What ends the context says so, and the reader ends with the connection.
 	unwatch := context.AfterFunc(x.ctx, func() { x.farewell(context.Cause(x.ctx)) })
 	x.leave = func() {
-		if !unwatch() {
-			x.finish(wsock.Normal, "") // waits for the one that is under way
-		}
+		unwatch()
+		x.farewell(context.Cause(x.ctx)) // of two, the second waits for the first
 		c.h.open.Done()
 	}
 	return x, nil
@@ -145,17 +144,15 @@ func (x *connection) farewell(err error) {
 	var m *mistake
 	switch {
 	case errors.Is(err, errClient), errors.Is(err, context.Canceled):
-		x.finish(wsock.Normal, "")
+		x.ws.Close(wsock.Normal, "")
 	case errors.Is(err, errStopping):
-		x.finish(wsock.GoingAway, errStopping.Error())
+		x.ws.Close(wsock.GoingAway, errStopping.Error())
 	case errors.As(err, &m):
-		x.finish(m.code, m.message)
+		x.ws.Close(m.code, m.message)
 	default:
-		x.finish(wsock.Policy, failure(err).Message)
+		x.ws.Close(wsock.Policy, failure(err).Message)
 	}
 }
-
-func (x *connection) finish(code int, reason string) { x.ws.Close(code, reason) }
 
 // end closes the connection and waits for all that it started.
 func (x *connection) end() {

@@ -22,6 +22,7 @@ import (
 	"iter"
 	"net/http"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -101,6 +102,8 @@ type Handler struct {
 
 	// open are the connections that were taken over, which net/http no longer knows of.
 	open sync.WaitGroup
+	// ping is the WebSockets' own, but in tests.
+	ping time.Duration
 }
 
 // New returns a Handler. Close ends it.
@@ -109,10 +112,15 @@ func New(o Options) (*Handler, error) {
 		return nil, errors.New("the streams need an authorizer, hosts, a reader of DockerHosts, an audit trail, a masker and a counter")
 	}
 	hosts := hubHosts{o.Hosts}
+	limits := func(of metrics.Stream) stream.Limits {
+		l := o.Limits
+		l.Upstream = metrics.Upstream(of)
+		return l
+	}
 	h := &Handler{
-		options: o, logs: stream.NewLogs(hosts, o.Limits),
-		stats:    stream.NewStats(hosts, stream.StatsOptions{Limits: o.Limits, Running: hosts.running}),
-		events:   stream.NewEvents(hosts, stream.EventOptions{Limits: o.Limits}),
+		options: o, logs: stream.NewLogs(hosts, limits(metrics.Log)),
+		stats:    stream.NewStats(hosts, stream.StatsOptions{Limits: limits(metrics.Stats), Running: hosts.running}),
+		events:   stream.NewEvents(hosts, stream.EventOptions{Limits: limits(metrics.Events)}),
 		sessions: stream.NewExecSessions(hosts, o.Exec),
 	}
 	return h, nil

@@ -21,9 +21,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/dockercontrol/dockercontrol/internal/access"
+	"github.com/dockercontrol/dockercontrol/internal/engine"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/authz"
@@ -82,9 +85,19 @@ func openLog(ctx context.Context, c *call, host hostcache.Key, q logQuery) (feed
 	}
 	viewer, err := c.h.logs.Open(ctx, source, q.LogQuery)
 	if err != nil {
-		return nil, err
+		return nil, unreadable(found, err)
 	}
 	return &logFeed{viewer: viewer, as: q.as, intro: introduce(q.as, 0, source, found.name)}, nil
+}
+
+// unreadable says what to do about a logging driver that keeps no log on the host, in place
+// of the engine's bare 501.
+func unreadable(of container, err error) error {
+	if engine.ClassOf(err) != engine.ClassServer || !strings.Contains(err.Error(), "does not support reading") {
+		return err
+	}
+	return apistatus.New(http.StatusNotImplemented, "NotImplemented",
+		"the log of %s cannot be read: its logging driver sends it elsewhere (%s); json-file, local and journald can be read, as others with dual logging", of.name, err)
 }
 
 // sourceName names a source in cursors.
@@ -130,6 +143,7 @@ func (f *logFeed) next() (frame, error) {
 	if err != nil {
 		return frame{}, err
 	}
+	metrics.Dropped(b.Lost())
 	body := b.Encode(int(f.as), encoders[f.as])
 	if f.as != formatFrames {
 		return frame{body: body}, nil
@@ -269,6 +283,7 @@ func appendSource(dst []byte, s stream.LogSource, name string) []byte {
 }
 
 func (f *mergedFeed) frame(lines []stream.Line) (frame, error) {
+	metrics.Dropped(stream.Lost(lines))
 	name := func(l *stream.Line) string { return f.known[l.Source] }
 	switch f.as {
 	case formatJSON:

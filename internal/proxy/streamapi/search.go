@@ -85,7 +85,7 @@ func (h *Handler) serveSearch(c *call) error {
 	}
 	result, err := h.logs.Search(ctx, stream.LogSource{Host: c.at.Key(), Container: found.id}, search)
 	if err != nil {
-		return cause(ctx, err)
+		return cause(ctx, unreadable(found, err))
 	}
 	answer := foundList{Kind: "LogLineList", APIVersion: access.EngineGroup + "/" + route.Version, Incomplete: result.Cut, Items: []json.RawMessage{}}
 	if !result.Done {

@@ -162,6 +162,7 @@ func (s *subscription) carry(open opener) error {
 			return cause(s.ctx, err)
 		}
 		s.sent += uint64(n)
+		metrics.Sent(s.kind, n)
 	}
 }
 

@@ -36,8 +36,6 @@ import (
 const (
 	// pingInterval keeps load balancers from closing what is quiet; most wait a minute.
 	pingInterval = 25 * time.Second
-	// silence is how long nothing may be heard of a client.
-	silence = pingInterval*2 + pingInterval/2
 	// writeTimeout is how long a client may take nothing.
 	writeTimeout = 10 * time.Second
 	// closeTimeout bounds the farewell of either side.
@@ -72,6 +70,8 @@ type Options struct {
 	Protocols []string
 	// ReadLimit bounds a message of the client's in bytes.
 	ReadLimit int64
+	// Ping is how often the client is asked for a sign of life; zero is 25 s.
+	Ping time.Duration
 }
 
 // Conn is a WebSocket. Read is for one goroutine, the rest for any.
@@ -79,6 +79,7 @@ type Conn struct {
 	ws      *websocket.Conn
 	tcp     *net.TCPConn  // below TLS; nil where it is not known
 	writing chan struct{} // held by who writes
+	every   time.Duration // between pings
 	silence sync.Mutex    // held while the end of the silence is moved
 	leaving bool          // it stays where Close put it; guarded by silence
 	end     sync.Once
@@ -107,7 +108,10 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a WebSocket: %w", err)
 	}
-	c := &Conn{ws: ws, tcp: conn.TCP(r), writing: make(chan struct{}, 1), done: make(chan struct{})}
+	c := &Conn{ws: ws, tcp: conn.TCP(r), every: o.Ping, writing: make(chan struct{}, 1), done: make(chan struct{})}
+	if c.every <= 0 {
+		c.every = pingInterval
+	}
 	ws.SetReadLimit(o.ReadLimit)
 	c.heard()
 	ws.SetPongHandler(func(string) error { c.heard(); return nil })
@@ -148,7 +152,7 @@ func (c *Conn) heard() {
 	c.silence.Lock()
 	defer c.silence.Unlock()
 	if !c.leaving {
-		_ = c.ws.SetReadDeadline(time.Now().Add(silence))
+		_ = c.ws.SetReadDeadline(time.Now().Add(c.every*2 + c.every/2))
 	}
 }
 
@@ -203,7 +207,7 @@ var errClosed = errors.New("the WebSocket is closed")
 
 // ping asks the client for a sign of life, until Close.
 func (c *Conn) ping() {
-	ticker := time.NewTicker(pingInterval)
+	ticker := time.NewTicker(c.every)
 	defer ticker.Stop()
 	for {
 		select {

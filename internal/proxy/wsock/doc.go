@@ -22,8 +22,8 @@ limitations under the License.
 // wait for each other, so that messages are whole; who must not wait keeps a queue of its
 // own. A message up to 80 KiB is one frame, and its TLS records leave together
 // (internal/cork): at 60 KB a message that saved an eighth of the server's CPU. Reads are
-// bounded in bytes by message. Compression is off: it costs memory a
-// connection, and mixes secrets with what others can choose.
+// bounded in bytes by message. Compression is off: it costs memory a connection, and mixes
+// secrets with what others can choose.
 //
 // Whoever is asked for must be authorized before Accept: after it there is no status code.
 // Origins are judged by the proxy's authentication, for those whom it concerns.
