@@ -32,6 +32,11 @@ type Detail struct {
 	BytesOut int64 `json:"bytesOut,omitempty"`
 	// ExitCode is the command's, nil where it is not known.
 	ExitCode *int `json:"exitCode,omitempty"`
+	// LeftoverPID is of a process that the session began and could not end: its number on
+	// the host, 0 where that is not known, nil where nothing was left.
+	LeftoverPID *int `json:"leftoverPID,omitempty"`
+	// Recording is the name of the file that has the session's output.
+	Recording string `json:"recording,omitempty"`
 }
 
 const (
@@ -45,7 +50,8 @@ const (
 )
 
 func (d *Detail) empty() bool {
-	return len(d.Command) == 0 && len(d.EnvNames) == 0 && d.BytesIn == 0 && d.BytesOut == 0 && d.ExitCode == nil
+	return len(d.Command) == 0 && len(d.EnvNames) == 0 && d.BytesIn == 0 && d.BytesOut == 0 && d.ExitCode == nil &&
+		d.LeftoverPID == nil && d.Recording == ""
 }
 
 // clean returns a copy with every text bounded and printable.
@@ -63,6 +69,7 @@ func (d *Detail) clean() *Detail {
 		}
 	}
 	c.EnvNames = cleanList(names, maxEnvNames, maxEnv)
+	c.Recording = cleanText(d.Recording, maxName)
 	return &c
 }
 

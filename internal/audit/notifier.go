@@ -174,6 +174,9 @@ func note(r Record, left int) string {
 	if r.Reason != "" {
 		s += " (" + r.Reason + ")"
 	}
+	if d := r.Detail; d != nil && d.LeftoverPID != nil {
+		s += fmt.Sprintf("; its process could not be ended and may still run, as %d on the host (0: not known)", *d.LeftoverPID)
+	}
 	more := ""
 	if left > 0 {
 		more = fmt.Sprintf("; %d more before it are in the audit trail only", left)

@@ -57,6 +57,13 @@ func TestNotifierEvents(t *testing.T) {
 		change func(*Record)
 		want   []string
 	}{
+		"leftover": {
+			func(r *Record) {
+				pid := 4711
+				r.Verb, r.Outcome, r.Reason, r.Detail = "exec", Failed, "Vanished", &Detail{LeftoverPID: &pid}
+			},
+			[]string{"Warning EngineActionFailed ExecContainer: alice: exec Container web failed (Vanished); its process could not be ended and may still run, as 4711 on the host (0: not known)"},
+		},
 		"succeeded":       {func(*Record) {}, []string{"Normal EngineActionSucceeded StartContainer: alice: start Container web succeeded"}},
 		"denied":          {func(r *Record) { r.Outcome, r.Reason = Denied, "Forbidden" }, []string{"Warning EngineActionDenied StartContainer: alice: start Container web denied (Forbidden)"}},
 		"failed":          {func(r *Record) { r.Outcome, r.Reason = Failed, "Timeout" }, []string{"Warning EngineActionFailed StartContainer: alice: start Container web failed (Timeout)"}},

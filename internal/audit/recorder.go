@@ -77,42 +77,70 @@ func Do(ctx context.Context, rec Recorder, r Record, act func(context.Context) e
 // DoSession is Do for what has numbers at its end: act fills in the detail, which
 // begins as r's, before it returns.
 func DoSession(ctx context.Context, rec Recorder, r Record, act func(context.Context, *Detail) error) (err error) {
-	begin := time.Now()
-	if r.Time.IsZero() {
-		r.Time = begin
+	s, err := Begin(ctx, rec, r)
+	if err != nil {
+		return err
 	}
-	r = r.clean() // it is in errors too
-	r.Outcome, r.Reason, r.Duration = Allowed, "", 0
-	if err := rec.Record(ctx, r); err != nil {
-		return fmt.Errorf("%s %s: %w: %w", r.Verb, r.Object.describe(), ErrRefused, err)
-	}
-
-	detail := &Detail{}
-	if r.Detail != nil {
-		*detail = *r.Detail
-	}
-	r.Outcome, r.Reason = Failed, "Panicked" // unless act returns
+	reason, outcome := "Panicked", Failed // unless act returns
 	defer func() {
-		if r.Detail = detail; detail.empty() {
-			r.Detail = nil
-		}
-		r.Duration = time.Since(begin)
 		// The caller may be gone by now; the outcome is true all the same.
-		if recErr := rec.Record(context.WithoutCancel(ctx), r); recErr != nil {
-			err = errors.Join(err, fmt.Errorf("%s %s: %w: %w", r.Verb, r.Object.describe(), ErrOutcomeNotRecorded, recErr))
+		if recErr := s.End(context.WithoutCancel(ctx), outcome, reason); recErr != nil {
+			err = errors.Join(err, recErr)
 		}
 	}()
-	err = act(ctx, detail)
-	r.Outcome, r.Reason = Succeeded, ""
+	err = act(ctx, &s.Detail)
+	outcome, reason = Succeeded, ""
 	if err != nil {
-		r.Outcome, r.Reason = Failed, reasonOf(err)
+		outcome, reason = Failed, ReasonOf(err)
 	}
 	return err
 }
 
-// reasonOf returns the word for an error. Its text stays out: an engine's error may
+// Session is on record as begun; its end is to follow.
+type Session struct {
+	// Detail is what its end is recorded with.
+	Detail Detail
+
+	rec    Recorder
+	record Record
+	begun  time.Time
+}
+
+// Begin records that r is about to be done. It is for what does not end within one call;
+// DoSession is for what does. The error holds ErrRefused: then it must not be done.
+func Begin(ctx context.Context, rec Recorder, r Record) (*Session, error) {
+	s := &Session{rec: rec, begun: time.Now()}
+	if r.Time.IsZero() {
+		r.Time = s.begun
+	}
+	r = r.clean() // it is in errors too
+	r.Outcome, r.Reason, r.Duration = Allowed, "", 0
+	if err := rec.Record(ctx, r); err != nil {
+		return nil, fmt.Errorf("%s %s: %w: %w", r.Verb, r.Object.describe(), ErrRefused, err)
+	}
+	if r.Detail != nil {
+		s.Detail = *r.Detail
+	}
+	s.record = r
+	return s, nil
+}
+
+// End records how it went. The error holds ErrOutcomeNotRecorded.
+func (s *Session) End(ctx context.Context, outcome Outcome, reason string) error {
+	r := s.record
+	if r.Detail = &s.Detail; s.Detail.empty() {
+		r.Detail = nil
+	}
+	r.Outcome, r.Reason, r.Duration = outcome, reason, time.Since(s.begun)
+	if err := s.rec.Record(ctx, r); err != nil {
+		return fmt.Errorf("%s %s: %w: %w", r.Verb, r.Object.describe(), ErrOutcomeNotRecorded, err)
+	}
+	return nil
+}
+
+// ReasonOf returns the word for an error. Its text stays out: an engine's error may
 // repeat what it was sent, and a kube-apiserver's Status too.
-func reasonOf(err error) string {
+func ReasonOf(err error) string {
 	if cause := engine.CauseOf(err); cause != "" {
 		return string(cause)
 	}

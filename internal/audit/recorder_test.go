@@ -203,7 +203,7 @@ func TestCleanBoundsARecord(t *testing.T) {
 		Host:   Host{Namespace: hostile, Name: hostile, UID: hostile},
 		Object: Object{Kind: hostile, ID: hostile, Name: hostile}, Outcome: Outcome(hostile), Reason: hostile, RequestID: hostile,
 		Regarding: Regarding{Kind: hostile, Namespace: hostile, Name: hostile, UID: hostile},
-		Detail:    &Detail{Command: groups, EnvNames: groups, BytesIn: math.MaxInt64, BytesOut: math.MaxInt64},
+		Detail:    &Detail{Command: groups, EnvNames: groups, BytesIn: math.MaxInt64, BytesOut: math.MaxInt64, Recording: hostile},
 		Count:     math.MaxInt,
 	}
 	trail, lines := bufferTrail(t)

@@ -43,9 +43,10 @@ type FeedItem struct {
 	Dropped uint64
 }
 
-// Events follows a host's event stream from now on: the one that feeds the
+// Events follows a host's event stream from the call on: the one that feeds the
 // inventory, so that any number of subscribers costs the engine nothing. It ends
-// with ctx or with the host, and outlasts reconnects. The error is an
+// with ctx or with the host, and outlasts reconnects. What it returns can be
+// ranged over once; ctx has to end, also where it never is. The error is an
 // *engine.Error.
 func (c *Cache) Events(ctx context.Context, key Key) (iter.Seq[FeedItem], error) {
 	a := c.accessor(key)
@@ -105,10 +106,14 @@ func (f *feed) add(item FeedItem) {
 	}
 }
 
+// follow subscribes at once, not when the loop begins: what happens in between
+// is not lost.
 func (f *feed) follow(ctx context.Context) iter.Seq[FeedItem] {
+	sub := f.subscribe()
+	stop := context.AfterFunc(ctx, func() { f.unsubscribe(sub) })
 	return func(yield func(FeedItem) bool) {
-		sub := f.subscribe()
 		defer f.unsubscribe(sub)
+		defer stop()
 		for {
 			for item, ok := f.read(sub); ok; item, ok = f.read(sub) {
 				if !yield(item) {
@@ -144,10 +149,14 @@ func (f *feed) unsubscribe(sub *feedSub) {
 	}
 }
 
-// read returns the next item for sub: a gap first if the ring has moved past it.
+// read returns the next item for sub: a gap first if the ring has moved past it,
+// nothing once it has unsubscribed.
 func (f *feed) read(sub *feedSub) (FeedItem, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if _, subscribed := f.subs[sub]; !subscribed {
+		return FeedItem{}, false
+	}
 	if sub.next < f.first {
 		gap := FeedItem{Seq: f.first - 1, Gap: true, Dropped: f.first - sub.next}
 		sub.next = f.first

@@ -133,6 +133,41 @@ func TestFeedIsSharedAndOutlastsReconnects(t *testing.T) {
 	})
 }
 
+// TestFeedBeginsWithTheCall has events come between Events and the loop over them.
+func TestFeedBeginsWithTheCall(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		docker := b.connected()
+		ctx, cancel := context.WithCancel(b.Context())
+		defer cancel()
+		events, err := b.cache.Events(ctx, web)
+		if err != nil {
+			b.Fatal(err)
+		}
+		docker.Emit("container", "exec_die", "c1")
+		b.settle()
+		for item := range events {
+			wantItems(t, []string{item.Event.Actor.ID}, "c1")
+			break
+		}
+
+		// One that nobody loops over is forgotten with its context.
+		if _, err := b.cache.Events(ctx, web); err != nil {
+			b.Fatal(err)
+		}
+		feed := b.cache.accessor(web).feed
+		docker.Emit("container", "exec_die", "c2")
+		b.settle()
+		if n := len(feed.ring); n != 1 {
+			t.Errorf("%d events are kept for a subscriber", n)
+		}
+		cancel()
+		b.settle()
+		if n := len(feed.subs); n != 0 || feed.ring != nil {
+			t.Errorf("%d subscribers are left, with %d events", n, len(feed.ring))
+		}
+	})
+}
+
 func TestFeedOfAReplacedEngineHasAGap(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		docker := b.connected()

@@ -78,6 +78,8 @@ type Options struct {
 
 	// Exec bounds the sessions of exec and attach, and says where they are recorded.
 	Exec stream.ExecOptions
+	// ExecRecordingsMB bounds the recordings together.
+	ExecRecordingsMB int
 
 	// AuditFile takes the audit trail as JSON lines; "-" is standard output, empty
 	// writes none.
@@ -96,6 +98,7 @@ const maxAuditFiles = 1000
 
 // DefaultOptions are the flags' defaults.
 func DefaultOptions() Options {
+	exec := stream.DefaultExecOptions()
 	return Options{
 		LeaderElect:     true,
 		Namespace:       "dockercontrol-system",
@@ -109,6 +112,9 @@ func DefaultOptions() Options {
 		SessionMax:      session.DefaultMax,
 		ProxyLimits:     proxy.DefaultLimits(),
 		ShutdownTimeout: 20 * time.Second,
+
+		Exec:             exec,
+		ExecRecordingsMB: int(exec.RecordTotal >> 20),
 	}
 }
 
@@ -139,6 +145,7 @@ func (o *Options) BindFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.ProxyKeyFile, "proxy-key-file", o.ProxyKeyFile,
 		"Key of the proxy's certificate in PEM, reloaded when it changes.")
 	o.bindProxyFlags(fs)
+	o.bindExecFlags(fs)
 	fs.StringVar(&o.AuditFile, "audit-file", o.AuditFile,
 		"File for the audit trail as JSON lines, rotated; - is standard output, empty writes none.")
 	fs.IntVar(&o.AuditMaxFiles, "audit-max-files", o.AuditMaxFiles,
@@ -201,7 +208,7 @@ func (o *Options) Validate() error {
 	if _, err := o.endpointPolicy(); err != nil {
 		errs = append(errs, err)
 	}
-	return errors.Join(append(errs, o.validateProxy())...)
+	return errors.Join(append(errs, o.validateProxy(), o.validateExec())...)
 }
 
 func (o *Options) validateProxy() error {

@@ -20,10 +20,12 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 
 	"github.com/dockercontrol/dockercontrol/internal/proxy"
+	"github.com/dockercontrol/dockercontrol/internal/stream"
 )
 
 func TestDefaultsAreValid(t *testing.T) {
@@ -44,6 +46,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 	o.TrustedProxies = []string{"10.0.0.0/8", "balancer"}
 	o.SessionMax = o.SessionIdle - 1
 	o.ProxyLimits = proxy.Limits{}
+	o.Exec.Total, o.Exec.Grace, o.Exec.RecordDir, o.ExecRecordingsMB = o.Exec.Idle-1, 0, "/no/such/directory", 0
 	err := o.Validate()
 	if err == nil {
 		t.Fatal("nothing is wrong with it?")
@@ -51,6 +54,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 	for _, flag := range []string{
 		`--trusted-proxies "balancer"`, "--session-max-duration", "--user-requests-per-second", "--user-streams", "--user-connections",
 		"--refused-tokens-per-second", "--logins-per-minute",
+		"--exec-idle-timeout", "--exec-reattach-grace", `--exec-recordings-dir "/no/such/directory"`, "--exec-recordings-max-mb",
 		"--metrics-bind-address", "--health-probe-bind-address", "--proxy-address", "--proxy-cert-file", "--namespace", "--audit-max-files", "--shutdown-timeout", `--endpoint-cidrs "10.0.0.1"`,
 	} {
 		if !strings.Contains(err.Error(), flag) {
@@ -77,7 +81,8 @@ func TestFlagsReachTheOptions(t *testing.T) {
 	})
 	if len(o.Namespaces) != 2 || o.ProxyAddress != "x" || !o.LeaderElect || o.ShutdownTimeout == before.ShutdownTimeout ||
 		len(o.TrustedProxies) != 2 || o.SessionIdle == 0 || o.SessionMax == 0 ||
-		o.ProxyLimits != (proxy.Limits{UserRate: 7, RefusedRate: 7, Logins: 7, Streams: 7, Connections: 7}) {
+		o.ProxyLimits != (proxy.Limits{UserRate: 7, RefusedRate: 7, Logins: 7, Streams: 7, Connections: 7, Viewers: 7}) ||
+		o.execOptions() != (stream.ExecOptions{Idle: 3 * time.Second, Total: 3 * time.Second, Grace: 3 * time.Second, RecordDir: "x", RecordTotal: 7 << 20}) {
 		t.Errorf("options = %+v", o)
 	}
 }

@@ -87,7 +87,7 @@ func (s servers) addProxy(ctx context.Context, mgr ctrl.Manager, o Options) erro
 		RESTConfig: mgr.GetConfig(), Console: web.Files(), Version: version.Info{GitVersion: Version},
 		Engines: &proxy.Engines{
 			Hosts: s.hosts, Audit: s.audit, AuditFile: o.AuditFile, Keys: s.keys, Replica: replica,
-			Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Scheme: mgr.GetScheme(), Connector: moby.Connector{}, Policy: policy, Exec: o.Exec,
+			Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Scheme: mgr.GetScheme(), Connector: moby.Connector{}, Policy: policy, Exec: o.execOptions(),
 		},
 		TrustedProxies: trusted, SessionIdle: o.SessionIdle, SessionMax: o.SessionMax, Limits: o.ProxyLimits,
 		Unauthenticated: func(ctx context.Context, source, requestID string) {

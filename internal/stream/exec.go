@@ -19,6 +19,8 @@ package stream
 import (
 	"context"
 	"crypto/rand"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -42,13 +44,18 @@ type ExecOptions struct {
 	// RecordDir, when set, takes a recording of every session's output in the
 	// asciicast v2 format. Input is never recorded: it holds passwords.
 	RecordDir string
-	// RecordBytes bounds one recording.
-	RecordBytes int64
+	// RecordBytes bounds one recording, RecordTotal all in RecordDir: the oldest are
+	// deleted.
+	RecordBytes, RecordTotal int64
 }
+
+// DefaultExecOptions are the defaults.
+func DefaultExecOptions() ExecOptions { return ExecOptions{}.withDefaults() }
 
 // The defaults. A laptop that changes its network is back within Grace; Replay is
 // some hundred screens, or one fast build log; a session costs its replay and two
-// buffers, so MaxSessions is about 1 GiB at the very worst.
+// buffers, so MaxSessions is about 1 GiB at the very worst. RecordTotal is what a small
+// volume has.
 const (
 	defaultExecGrace       = time.Minute
 	defaultExecIdle        = 30 * time.Minute
@@ -56,6 +63,7 @@ const (
 	defaultExecReplay      = 1 << 20
 	defaultExecSessions    = 1000
 	defaultExecRecordBytes = 64 << 20
+	defaultExecRecordTotal = 10 << 30
 )
 
 func (o ExecOptions) withDefaults() ExecOptions {
@@ -76,6 +84,9 @@ func (o ExecOptions) withDefaults() ExecOptions {
 	if o.RecordBytes <= 0 {
 		o.RecordBytes = defaultExecRecordBytes
 	}
+	if o.RecordTotal <= 0 {
+		o.RecordTotal = defaultExecRecordTotal
+	}
 	return o
 }
 
@@ -94,9 +105,10 @@ func (o ExecOptions) withDefaults() ExecOptions {
 // shell: that is reported as left over. It does not touch what a shell left in the
 // background before it ended in good order.
 type ExecSessions struct {
-	hosts Hosts
-	opts  ExecOptions
-	wg    sync.WaitGroup
+	hosts      Hosts
+	opts       ExecOptions
+	recordings *recordings // nil: none are taken
+	wg         sync.WaitGroup
 
 	mu       sync.Mutex
 	sessions map[string]*ExecSession
@@ -106,8 +118,12 @@ type ExecSessions struct {
 
 // NewExecSessions makes an empty set. Close ends it.
 func NewExecSessions(hosts Hosts, opts ExecOptions) *ExecSessions {
-	return &ExecSessions{hosts: hosts, opts: opts.withDefaults(), sessions: map[string]*ExecSession{}}
+	opts = opts.withDefaults()
+	return &ExecSessions{hosts: hosts, opts: opts, recordings: newRecordings(opts), sessions: map[string]*ExecSession{}}
 }
+
+// Options are those the sessions have.
+func (e *ExecSessions) Options() ExecOptions { return e.opts }
 
 // Reattach connects a client to a session that its owner began. after is how many
 // bytes of output the client has had; a negative one asks for all that is kept. A
@@ -153,15 +169,21 @@ func (e *ExecSessions) Close(ctx context.Context) {
 	}()
 	select {
 	case <-done:
-		return
 	case <-ctx.Done():
+		for _, s := range e.all() {
+			s.cancel()
+		}
+		<-done
 	}
+	for _, s := range e.all() {
+		s.forget()
+	}
+}
+
+func (e *ExecSessions) all() []*ExecSession {
 	e.mu.Lock()
-	for _, s := range e.sessions {
-		s.cancel()
-	}
-	e.mu.Unlock()
-	<-done
+	defer e.mu.Unlock()
+	return slices.Collect(maps.Values(e.sessions))
 }
 
 // reserve takes a place for a session that is about to start.
@@ -215,6 +237,12 @@ func (e *ExecSessions) begin(ctx context.Context, s *ExecSession, open func(cont
 		return nil, err
 	}
 	s.conn = conn
+	s.forget = sync.OnceFunc(func() {
+		e.remove(s)
+		if s.hooks.Forgotten != nil {
+			s.hooks.Forgotten()
+		}
+	})
 	client := s.connect(0)
 	e.settle(s)
 	go e.serve(s)
@@ -227,9 +255,9 @@ func (e *ExecSessions) serve(s *ExecSession) {
 	s.run()
 	// The wait group is for what runs; a timer may outlive Close.
 	if s.grace > 0 {
-		time.AfterFunc(s.grace, func() { e.remove(s) })
+		time.AfterFunc(s.grace, s.forget)
 	} else {
-		e.remove(s)
+		s.forget()
 	}
 	e.wg.Done()
 }

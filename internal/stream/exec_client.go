@@ -84,6 +84,10 @@ func (c *ExecClient) leave() { c.once.Do(func() { close(c.gone) }) }
 // Session is what the client is connected to.
 func (c *ExecClient) Session() *ExecSession { return c.s }
 
+// Offset is how much output there was before what Read returns next. It is for the
+// goroutine that reads.
+func (c *ExecClient) Offset() int64 { return c.pos }
+
 // Read returns the next output. io.EOF means that the session has ended: its Result
 // is there. While a client does not read, the process waits to write.
 func (c *ExecClient) Read(ctx context.Context) (ExecOutput, error) {
@@ -139,8 +143,18 @@ func (c *ExecClient) Resize(size engine.TTYSize) error {
 	return nil
 }
 
+// Quit ends the session for a client that is done, unless another has taken its place.
+func (c *ExecClient) Quit() {
+	c.s.mu.Lock()
+	current := c.s.client == c
+	c.s.mu.Unlock()
+	if current {
+		c.s.End(ExecClosed)
+	}
+}
+
 // Close says that the client's connection is gone. The session waits for another
-// one as long as it may. A client that is done calls Session().End(ExecClosed).
+// one as long as it may. A client that is done calls Quit first.
 func (c *ExecClient) Close() {
 	c.leave()
 	c.s.mu.Lock()

@@ -36,6 +36,7 @@ type recording struct {
 	begin time.Time
 	limit int64
 	base  string
+	all   *recordings
 
 	mu      sync.Mutex
 	file    *os.File
@@ -44,28 +45,38 @@ type recording struct {
 	err     error
 }
 
-var errRecordingFull = errors.New("the recording reached its limit of bytes")
+var errRecordingFull = errors.New("the recording reached its limit of bytes, or those of all sessions that run did")
 
 // defaultSize is what a recording says of a terminal that has no size yet.
 var defaultSize = engine.TTYSize{Height: 24, Width: 80}
 
-// newRecording makes a file that nobody else may read. Its name has the time, and
-// enough of the exec's id to tell two apart.
-func newRecording(dir string, limit int64, info ExecInfo, size engine.TTYSize) (*recording, error) {
-	name := fmt.Sprintf("%s-%s.cast", info.Started.UTC().Format("20060102T150405.000000000Z"), newID()[:8])
-	file, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+// begin makes a file that nobody else may read. Its name has the time, so that names
+// are in the order of times, and something to tell two apart.
+func (r *recordings) begin(info ExecInfo, size engine.TTYSize) (*recording, error) {
+	if r == nil {
+		return nil, nil
+	}
+	if err := r.scan(); err != nil {
+		return nil, noRecording(err)
+	}
+	name := fmt.Sprintf("%s-%s%s", info.Started.UTC().Format("20060102T150405.000000000Z"), newID()[:8], recordingSuffix)
+	file, err := os.OpenFile(filepath.Join(r.dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return nil, engine.Errorf(engine.ClassServer, "", "sessions have to be recorded, and the recording cannot be begun: look at the directory of recordings: %w", err)
+		return nil, noRecording(err)
 	}
 	if size == (engine.TTYSize{}) {
 		size = defaultSize
 	}
-	r := &recording{begin: info.Started, limit: limit, base: name, file: file}
-	r.line(map[string]any{
+	rec := &recording{begin: info.Started, limit: r.each, base: name, all: r, file: file}
+	rec.line(map[string]any{
 		"version": 2, "width": size.Width, "height": size.Height, "timestamp": info.Started.Unix(),
 		"title": fmt.Sprintf("%s container %s by %s", info.Host, info.Container, info.Owner),
 	})
-	return r, nil
+	return rec, nil
+}
+
+func noRecording(err error) error {
+	return engine.Errorf(engine.ClassServer, "", "sessions have to be recorded, and the recording cannot be begun: look at the directory of recordings: %w", err)
 }
 
 // output records what the process wrote. A character that came in two parts is put
@@ -120,7 +131,7 @@ func (r *recording) line(v any) {
 		return
 	}
 	b = append(b, '\n')
-	if r.written+int64(len(b)) > r.limit {
+	if r.written+int64(len(b)) > r.limit || !r.all.reserve(int64(len(b))) {
 		r.err = errRecordingFull
 		return
 	}
@@ -152,5 +163,15 @@ func (r *recording) close() error {
 	}
 	r.err = errors.Join(r.err, r.file.Close())
 	r.file = nil
+	r.all.finish(r.base, r.written)
 	return r.err
+}
+
+// discard deletes the recording of a session that did not begin.
+func (r *recording) discard() {
+	if r == nil {
+		return
+	}
+	_ = r.close()
+	r.all.remove(r.base)
 }

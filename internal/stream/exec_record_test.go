@@ -32,7 +32,7 @@ import (
 func recorded(t *testing.T, limit int64, output ...string) (said string, size int, err error) {
 	t.Helper()
 	dir := t.TempDir()
-	r, err := newRecording(dir, limit, ExecInfo{Started: time.Now(), Owner: "alice\n\x1b[31m"}, engine.TTYSize{})
+	r, err := newRecordings(ExecOptions{RecordDir: dir, RecordBytes: limit, RecordTotal: 1 << 30}).begin(ExecInfo{Started: time.Now(), Owner: "alice\n\x1b[31m"}, engine.TTYSize{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,5 +95,89 @@ func TestRecordingThatCannotBegin(t *testing.T) {
 	_, err := b.Start(t.Context(), ExecRequest{Host: hostOne, Container: "c", Command: []string{"sh"}, Stdout: true})
 	if err == nil || !strings.Contains(err.Error(), "recorded") || len(b.List("")) != 0 {
 		t.Errorf("without a place for recordings a start gives %v", err)
+	}
+}
+
+// TestRecordingsAreBounded: the oldest go, those of an earlier process first, and one that
+// is still taken never does.
+func TestRecordingsAreBounded(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"20200101T000000.000000000Z-AAAAAAAA.cast", "notes.txt"} {
+		if err := os.WriteFile(file(name), make([]byte, 900), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := newRecordings(ExecOptions{RecordDir: dir, RecordBytes: 1 << 20, RecordTotal: 2000})
+	take := func(bytes int) *recording {
+		r, err := all.begin(ExecInfo{Started: time.Now()}, engine.TTYSize{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.output(make([]byte, bytes/6)) // a zero is written as six bytes
+		return r
+	}
+	names := func() []string {
+		found, err := list(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, f := range found {
+			names = append(names, f.name)
+		}
+		return names
+	}
+	first := take(600)
+	if err := first.close(); err != nil || len(names()) != 2 {
+		t.Fatalf("there are %v, %v; want two", names(), err)
+	}
+	second := take(600)
+	if got := names(); len(got) != 2 || got[0] != first.name() {
+		t.Errorf("there are %v; want the oldest gone", got)
+	}
+	second.output(make([]byte, 200))
+	if got := names(); len(got) != 1 || got[0] != second.name() {
+		t.Errorf("there are %v; want the running one alone", got)
+	}
+	second.output(make([]byte, 200))
+	if err := second.close(); !errors.Is(err, errRecordingFull) {
+		t.Errorf("a recording that had all the room ended with %v", err)
+	}
+	third := take(60) // which has no room beside the second
+	third.discard()
+	if got := names(); len(got) != 0 {
+		t.Errorf("there are %v; want no trace of a session that did not begin", got)
+	}
+	if _, err := os.Stat(file("notes.txt")); err != nil {
+		t.Errorf("what is no recording is gone: %v", err)
+	}
+}
+
+// TestForgotten: a session that is kept for its client is given up when that knows all.
+func TestForgotten(t *testing.T) {
+	f := newFakeExec(t)
+	b := newExecBed(t, hostsOf{f}, ExecOptions{Grace: time.Hour})
+	forgotten := make(chan struct{})
+	c := b.start(ExecRequest{Reattachable: true, Hooks: ExecHooks{Forgotten: func() { close(forgotten) }}})
+	c.Session().Forget() // it runs
+	f.exit(0)
+	if _, _, err := b.output(c); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := b.Reattach(c.Session().Info().ID, "alice", -1); err != nil {
+		t.Errorf("an ended session is not kept: %v", err)
+	} else if again.Offset() != 0 {
+		t.Errorf("it begins at %d", again.Offset())
+	}
+	select {
+	case <-forgotten:
+		t.Error("it was forgotten before its time")
+	default:
+	}
+	c.Session().Forget()
+	<-forgotten
+	if _, err := b.Reattach(c.Session().Info().ID, "alice", -1); err == nil {
+		t.Error("a forgotten session is known")
 	}
 }

@@ -57,6 +57,9 @@ type ExecHooks struct {
 	// Ended is called once after everything has ended, also where the start failed
 	// after Start returned.
 	Ended func(info ExecInfo, result ExecResult)
+	// Forgotten is called once after Ended, when nobody can come back to the session any
+	// more; not where the start failed.
+	Forgotten func()
 }
 
 // ExecInfo describes a session.
@@ -181,22 +184,20 @@ func (e *ExecSessions) startExec(ctx context.Context, eng engine.Engine, req Exe
 
 // launch puts the record of a session around its beginning.
 func (e *ExecSessions) launch(ctx context.Context, s *ExecSession, open func(context.Context) (engine.Session, error)) (*ExecClient, error) {
-	if e.opts.RecordDir != "" {
-		rec, err := newRecording(e.opts.RecordDir, e.opts.RecordBytes, s.info, s.size)
-		if err != nil {
-			return nil, err
-		}
-		s.recording = rec
+	rec, err := e.recordings.begin(s.info, s.size)
+	if err != nil {
+		return nil, err
 	}
+	s.recording = rec
 	if s.hooks.Start != nil {
 		if err := s.hooks.Start(ctx, s.info); err != nil {
-			s.recording.close()
+			s.recording.discard()
 			return nil, err
 		}
 	}
 	client, err := e.begin(ctx, s, open)
 	if err != nil {
-		s.recording.close()
+		s.recording.discard()
 		if s.hooks.Ended != nil {
 			s.hooks.Ended(s.info, ExecResult{Reason: ExecFailed, Err: err, Duration: time.Since(s.info.Started)})
 		}

@@ -94,6 +94,7 @@ type ExecSession struct {
 	stdin     bool
 	size      engine.TTYSize
 	recording *recording
+	forget    func() // once the session is no longer kept; further calls do nothing
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -168,6 +169,13 @@ func (s *ExecSession) isDone() bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// Forget gives up a session that has ended before its time: its client knows all of it.
+func (s *ExecSession) Forget() {
+	if s.isDone() {
+		s.forget()
 	}
 }
 

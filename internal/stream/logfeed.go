@@ -37,6 +37,7 @@ type feed struct {
 	begun   time.Time
 	quiet   bool // nothing came yet
 	left    bool
+	revoked bool
 	ended   bool
 	leaving *time.Timer
 }
@@ -67,6 +68,16 @@ func (f *feed) leave() {
 func (f *feed) stay() {
 	if f.left && f.leaving.Stop() {
 		f.left = false
+	}
+}
+
+// revoke ends the feed at once, without what was not given yet.
+func (f *feed) revoke() {
+	f.leave()
+	f.revoked = true
+	f.lines, f.cursor = nil, Cursor{}
+	if f.leaving.Stop() {
+		f.cancel()
 	}
 }
 

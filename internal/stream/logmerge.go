@@ -57,6 +57,13 @@ type Sources interface {
 	Current() (sources []LogSource, changed <-chan struct{})
 }
 
+// Revoker is what Sources may be too, where rights come and go.
+type Revoker interface {
+	// Revoked tells of a source that is no longer among the current ones whether it has to
+	// be silent at once: by default it is read on for its last words.
+	Revoked(s LogSource) bool
+}
+
 // FixedSources are sources that do not change.
 type FixedSources []LogSource
 
@@ -79,11 +86,13 @@ type MergedViewer struct {
 	feeds   map[LogSource]*feed
 	cursors map[LogSource]Cursor
 	present map[LogSource]bool // the set
+	done    map[LogSource]bool // those of the set that have come to their end
 	changed <-chan struct{}
 	inbox   chan delivery
 	lines   []Line
 	notices []Line
 	tooMany bool
+	updated bool // the set, since Next returned
 }
 
 // OpenMerged returns a viewer of several logs. resume has the cursors of those that were
@@ -92,7 +101,7 @@ type MergedViewer struct {
 func (l *Logs) OpenMerged(ctx context.Context, sources Sources, query LogQuery, resume map[LogSource]Cursor) *MergedViewer {
 	m := &MergedViewer{
 		logs: l, sources: sources, query: query, begun: time.Now(),
-		feeds: map[LogSource]*feed{}, cursors: maps.Clone(resume), inbox: make(chan delivery),
+		feeds: map[LogSource]*feed{}, done: map[LogSource]bool{}, cursors: maps.Clone(resume), inbox: make(chan delivery),
 	}
 	if m.cursors == nil {
 		m.cursors = map[LogSource]Cursor{}
@@ -121,7 +130,9 @@ func (m *MergedViewer) Cursors() map[LogSource]Cursor {
 // wants reports whether a source is in the set, or has last words to say.
 func (m *MergedViewer) wants(s LogSource) bool { return m.present[s] || m.feeds[s] != nil }
 
-// Next waits for lines. io.EOF is the end of all sources, of a set that does not change.
+// Next waits for lines. There are none at the beginning and where the set of sources may
+// have changed, for whoever has to say something about it. io.EOF is the end of all sources,
+// of a set that does not change.
 func (m *MergedViewer) Next() ([]Line, error) {
 	m.lines = m.lines[:0]
 	for {
@@ -131,7 +142,8 @@ func (m *MergedViewer) Next() ([]Line, error) {
 		}
 		m.collect()
 		wait := m.merge()
-		if len(m.lines) > 0 {
+		if len(m.lines) > 0 || m.updated {
+			m.updated = false
 			return m.lines, nil
 		}
 		if len(m.feeds) == 0 && m.changed == nil {
@@ -181,6 +193,9 @@ func (m *MergedViewer) deliver(d delivery) {
 		return
 	}
 	f.lines, f.cursor, f.arrived, f.quiet = d.lines, d.cursor, time.Now(), false
+	if f.revoked {
+		f.lines, f.cursor = nil, Cursor{}
+	}
 	if len(f.lines) == 0 {
 		m.finish(f)
 	}
@@ -197,6 +212,12 @@ func (m *MergedViewer) finish(f *feed) {
 		f.more <- struct{}{}
 	case len(f.lines) == 0: // it may have ended before its last lines were given
 		delete(m.feeds, f.source)
+		switch present := m.present[f.source]; {
+		case present && f.left: // it came back too late to stay
+			m.start(f.source, false)
+		case present:
+			m.done[f.source] = true
+		}
 	}
 }
 
@@ -265,12 +286,14 @@ func (m *MergedViewer) patience(first *feed) time.Duration {
 func (m *MergedViewer) update(first bool) {
 	var now []LogSource
 	now, m.changed = m.sources.Current()
+	m.updated = true
 	m.present = make(map[LogSource]bool, len(now))
 	for _, s := range now {
 		m.present[s] = true
 		switch f := m.feeds[s]; {
 		case f != nil:
 			f.stay()
+		case m.done[s]:
 		case len(m.feeds) < MaxSources:
 			m.start(s, first)
 		case !m.tooMany:
@@ -278,8 +301,20 @@ func (m *MergedViewer) update(first bool) {
 			m.notices = append(m.notices, Line{Kind: LineInterrupted, Text: fmt.Appendf(nil, "there are %d logs: no more than %d are shown, choose fewer", len(now), MaxSources)})
 		}
 	}
-	for s, f := range m.feeds {
+	for s := range m.done {
 		if !m.present[s] {
+			delete(m.done, s)
+		}
+	}
+	revoker, _ := m.sources.(Revoker)
+	for s, f := range m.feeds {
+		switch {
+		case m.present[s]:
+		case revoker != nil && revoker.Revoked(s):
+			if f.revoke(); f.ended {
+				delete(m.feeds, s)
+			}
+		default:
 			f.leave()
 		}
 	}

@@ -172,3 +172,52 @@ func TestMergedLogsFollowTheSet(t *testing.T) {
 		b.want("the first task is back", b.readMerged(m, 1), []string{"host0 again"})
 	})
 }
+
+// revocable is a set whose sources have no last words.
+type revocable struct{ *changing }
+
+func (revocable) Revoked(LogSource) bool { return true }
+
+// TestMergedLogsRevoked: a source whose right is lost is silent at once, with what was read
+// and not given yet, and goes on from there when the right is back.
+func TestMergedLogsRevoked(t *testing.T) {
+	inMergeBed(t, 2, func(b *mergeBed) {
+		set := revocable{&changing{changed: make(chan struct{}), sources: b.sources}}
+		m := b.logs.OpenMerged(b.Context(), set, LogQuery{Follow: true, Tail: -1}, nil)
+		defer m.Close()
+		b.write(0, "seen")
+		b.write(1, "seen too")
+		b.want("both", b.readMerged(m, 2), []string{"host0 seen", "host1 seen too"})
+		b.write(0, "read, not given")
+		synctest.Wait()
+		set.set(b.sources[1])
+		b.write(0, "not read")
+		b.write(1, "other")
+		b.want("the one that is left", b.readMerged(m, 1), []string{"host1 other"})
+		time.Sleep(10 * time.Second)
+		b.write(1, "later")
+		b.want("the one that is left", b.readMerged(m, 1), []string{"host1 later"})
+		set.set(b.sources...)
+		b.want("the right is back", b.readMerged(m, 2), []string{"host0 read, not given", "host0 not read"})
+	})
+}
+
+// TestMergedLogsReadOnce: what has come to its end is not read again while it is in the set.
+func TestMergedLogsReadOnce(t *testing.T) {
+	inMergeBed(t, 2, func(b *mergeBed) {
+		set := &changing{changed: make(chan struct{}), sources: b.sources[:1]}
+		b.write(0, "all of it")
+		b.each[0].setRunning(false)
+		m := b.logs.OpenMerged(b.Context(), set, LogQuery{Follow: true, Tail: -1}, nil)
+		defer m.Close()
+		b.want("a container that has stopped", b.readMerged(m, 1), []string{"host0 all of it"})
+		// There is a word of each change, with nothing in it.
+		b.write(1, "another")
+		set.set(b.sources...)
+		b.want("another", b.readMerged(m, 1), []string{"host1 another"})
+		time.Sleep(10 * time.Second)
+		if n := b.logs.Upstreams(); n != 1 {
+			b.Errorf("%d logs are read; want one", n)
+		}
+	})
+}

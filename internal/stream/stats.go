@@ -109,7 +109,26 @@ type StatsItem struct {
 	// Dropped is how many items before this one the viewer was too slow for.
 	Dropped uint64 `json:"dropped,omitempty"`
 
-	at time.Time // when it came
+	at   time.Time    // when it came
+	once *encodedStat // shared by all who encode it
+}
+
+// encodedStat is an item's JSON, made for the first who asks.
+type encodedStat struct {
+	sync.Once
+	text []byte
+	err  error
+}
+
+// JSON returns the item as a JSON object without Dropped, which is the viewer's own. It is
+// shared: it must not be changed.
+func (i StatsItem) JSON() ([]byte, error) {
+	i.Dropped = 0
+	if i.once == nil {
+		return json.Marshal(i)
+	}
+	i.once.Do(func() { i.once.text, i.once.err = json.Marshal(i) })
+	return i.once.text, i.once.err
 }
 
 // StatsViewer reads the items of one container. It is for one goroutine, Close

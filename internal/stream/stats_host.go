@@ -68,8 +68,9 @@ type HostStatsViewer struct {
 }
 
 // WatchHost begins to look at the sum of a host's containers, which samples each of
-// them. What happened before is not told.
-func (h *Stats) WatchHost(host Key) (*HostStatsViewer, error) {
+// them. It begins with the latest sum, or with those of the last backlog: there are
+// sums of the time in which somebody looked.
+func (h *Stats) WatchHost(host Key, backlog time.Duration) (*HostStatsViewer, error) {
 	if h.opts.Running == nil {
 		return nil, engine.Errorf(engine.ClassInvalid, "", "there is no inventory to sum the containers of a host")
 	}
@@ -92,10 +93,12 @@ func (h *Stats) WatchHost(host Key) (*HostStatsViewer, error) {
 	if sum.linger != nil {
 		sum.linger.Stop()
 	}
-	return &HostStatsViewer{
-		ring: sum.ring, pos: sum.ring.newest(),
-		close: sync.OnceFunc(func() { h.releaseSum(sum) }),
-	}, nil
+	v := &HostStatsViewer{ring: sum.ring, pos: sum.ring.newest(), close: sync.OnceFunc(func() { h.releaseSum(sum) })}
+	if backlog > 0 {
+		begin := time.Now().Add(-backlog)
+		v.pos = min(v.pos, sum.ring.seek(func(s HostStats) bool { return s.Time.After(begin) }))
+	}
+	return v, nil
 }
 
 // Next waits for the next sum; io.EOF comes at the hub's end.

@@ -64,7 +64,7 @@ func testRealStats(t *testing.T, r runner, eng engine.Engine) {
 		return s != nil && s.CPUPercent != nil && *s.CPUPercent > 1 && *s.CPUPercent < 150 &&
 			s.MemoryBytes > 0 && s.MemoryLimit > s.MemoryBytes && s.PIDs == 1 && s.NetworkRxRate != nil
 	})
-	host, err := h.WatchHost(hostOne)
+	host, err := h.WatchHost(hostOne, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

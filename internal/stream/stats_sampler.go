@@ -62,7 +62,7 @@ func (s *sampler) join(viewer bool, limit int) error {
 
 func (s *sampler) publish(item StatsItem) {
 	s.state, s.told = item.State, time.Now()
-	item.at = s.told
+	item.at, item.once = s.told, &encodedStat{}
 	s.ring.add(item)
 }
 

@@ -289,7 +289,7 @@ func TestHostStats(t *testing.T) {
 		defer mu.Unlock()
 		return running, failure
 	}})
-	v, err := h.WatchHost(hostOne)
+	v, err := h.WatchHost(hostOne, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,7 +315,7 @@ func TestHostStats(t *testing.T) {
 	running, failure = nil, errors.New("host not connected")
 	mu.Unlock()
 	wait("the error", func(s HostStats) bool { return s.Error == "host not connected" })
-	if _, err := h.WatchHost(hostOne); err == nil {
+	if _, err := h.WatchHost(hostOne, 0); err == nil {
 		t.Error("a host that cannot be listed can be watched")
 	}
 	mu.Lock()

@@ -18,7 +18,11 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"errors"
+	"net/http"
+	"net/url"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -28,6 +32,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/remotecommand"
+	utilexec "k8s.io/client-go/util/exec"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/access"
@@ -54,6 +60,7 @@ func TestAggregated(t *testing.T) {
 
 	t.Run("kubectl", func(t *testing.T) { b.testKubectl(t, viewer) })
 	t.Run("client-go", func(t *testing.T) { b.testFollow(t, viewer) })
+	t.Run("exec", func(t *testing.T) { b.testAggregatedExec(t, admin) })
 	t.Run("what is no right", func(t *testing.T) { b.testDoors(t, viewer, admin) })
 }
 
@@ -116,6 +123,25 @@ func (b *bed) testFollow(t *testing.T, token string) {
 		if !lines.Scan() || !strings.HasSuffix(lines.Text(), "talk") {
 			t.Fatalf("the log goes on with %q, %v", lines.Text(), lines.Err())
 		}
+	}
+}
+
+// testAggregatedExec drives the executor of kubectl through the kube-apiserver.
+func (b *bed) testAggregatedExec(t *testing.T, token string) {
+	config := rest.AnonymousClientConfig(b.Config)
+	config.BearerToken = token
+	query := url.Values{"command": {"sh", "-c", "cat; exit 3"}, "stdin": {"true"}}
+	executor, err := remotecommand.NewWebSocketExecutor(config, http.MethodGet, strings.TrimSuffix(config.Host, "/")+b.typed("exec/talker?"+query.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
+	defer cancel()
+	var out bytes.Buffer
+	err = executor.StreamWithContext(ctx, remotecommand.StreamOptions{Stdin: strings.NewReader("a\x00\xff"), Stdout: &out})
+	var exit utilexec.CodeExitError
+	if !errors.As(err, &exit) || exit.Code != 3 || out.String() != "a\x00\xff" {
+		t.Errorf("it said %q and ended with %v; want the exit code 3", out.String(), err)
 	}
 }
 

@@ -33,7 +33,10 @@ type operation struct {
 var (
 	listQuery = []string{"continue", "labelSelector", "limit", "watch"}
 	logQuery  = []string{"follow", "sinceSeconds", "sinceTime", "stderr", "stdout", "tailLines", "timestamps"}
-	execQuery = []string{"command", "stderr", "stdin", "stdout", "tty", "user", "workingDir"}
+	execQuery = []string{
+		"after", "command", "env", "height", "privileged", "reattach", "session", "stderr", "stdin", "stdout", "tty", "user", "width", "workingDir",
+	}
+	attachQuery = []string{"after", "height", "logs", "reattach", "session", "stderr", "stdin", "stdout", "tty", "width"}
 )
 
 var operations = []operation{
@@ -57,6 +60,7 @@ var operations = []operation{
 	{"readStats", "get", "stats/{object}", "The resource usage of a container, a JSON object a line, or over a WebSocket.", nil},
 	{"readEvents", "get", "events", "What happens on a host, a JSON object a line, or over a WebSocket.", nil},
 	{"exec", "get", "exec/{object}", "A command in a container, over a WebSocket with the subprotocol v5.channel.k8s.io.", execQuery},
+	{"attach", "get", "attach/{object}", "A container's own streams, over a WebSocket with the subprotocol v5.channel.k8s.io.", attachQuery},
 	{"proxyGet", "get", "proxy/{path}", "A read of the Docker Engine API.", nil},
 	{"proxyPost", "post", "proxy/{path}", "A change or a session of the Docker Engine API.", nil},
 	{"proxyPut", "put", "proxy/{path}", "A write of the Docker Engine API.", nil},

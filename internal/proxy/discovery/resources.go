@@ -38,6 +38,7 @@ var (
 
 // segments are those of the paths: some of the rights, and the doors.
 var segments = []segment{
+	{access.Attach, "AttachOptions", lookAndAct}, // a WebSocket is opened with GET
 	{access.Containers, "ContainerList", lookAndAct},
 	{access.Events, "EngineEvent", look},
 	{access.Exec, "ExecOptions", lookAndAct}, // a WebSocket is opened with GET

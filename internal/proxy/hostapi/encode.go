@@ -43,10 +43,8 @@ type encoder struct {
 	// columns are set where a Table is asked for.
 	columns []column
 
-	masked, part []byte
-	// seen are the labels last masked, seenOf what they were masked from.
-	seen   map[string]string
-	seenOf []byte
+	masked    []byte
+	selecting selector.Masked // labels, for who sees masked ones
 }
 
 // displayName is an object's name; its id where it has none.

@@ -20,7 +20,8 @@ limitations under the License.
 //
 // The first byte of each binary message is a channel: 0 is stdin, 1 stdout, 2 stderr, 3 the
 // end as a Status, 4 the terminal's size as JSON, and 255 closes the channel that its
-// second byte names. A client that breaks these rules is told so by a close code and loses
+// second byte names. A client that asked for it is told of its session on channel 5, which is
+// ours. A client that breaks these rules is told so by a close code and loses
 // its connection; what becomes of its session is the session's to decide.
 //
 // # Backpressure

@@ -39,11 +39,14 @@ const MaxMessage = 64 << 10
 // Channels.
 const (
 	stdin   = 0
-	stdout  = 1
-	stderr  = 2
+	Stdout  = 1
+	Stderr  = 2
 	end     = 3
 	resize  = 4
 	closing = 255
+	// News is a channel of ours, which Kubernetes does not have: a session uses it for
+	// clients that have asked for it.
+	News = 5
 )
 
 // maxSize is the most rows or columns a terminal has in the kernel.
@@ -57,60 +60,78 @@ type Session interface {
 	CloseStdin() error
 	// Resize sets the terminal's size.
 	Resize(size engine.TTYSize) error
-	// Output returns the next piece of output: stream 1 or 2. io.EOF is the end of the
-	// process, whose exit code is then known.
-	Output(ctx context.Context) (stream byte, data []byte, err error)
+	// Output returns the next piece of output: channel 1 or 2, or News. io.EOF is the end of
+	// the process, whose exit code is then known. A *CloseError is told to the client as it
+	// is.
+	Output(ctx context.Context) (channel byte, data []byte, err error)
 	// ExitCode is the process's; false where nobody knows it.
 	ExitCode() (code int, ok bool)
 }
 
-// protocolError is a client's mistake, with the close code that says so.
-type protocolError struct {
-	code    int
-	message string
+// CloseError ends a connection with a close code: a client's mistake, or a session's end
+// other than by its process.
+type CloseError struct {
+	Code    int
+	Message string
 }
 
-func (e *protocolError) Error() string { return e.message }
+// Error implements error.
+func (e *CloseError) Error() string { return e.Message }
 
 func mistake(code int, format string, args ...any) error {
-	return &protocolError{code: code, message: fmt.Sprintf(format, args...)}
+	return &CloseError{Code: code, Message: fmt.Sprintf(format, args...)}
 }
+
+// errGone says that a client vanished.
+var errGone = errors.New("the client has gone")
 
 // Serve joins a client to a session until the process or the connection ends, or ctx does,
 // whose cause the client is told. The error is nil where the client was told of the
-// process's end.
+// process's end. No client can hold Serve up for longer than seconds after the end.
 func Serve(ctx context.Context, c *wsock.Conn, s Session) error {
 	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	reading := make(chan struct{})
+	reading, left := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(reading)
 		cancel(readAll(ctx, c, s))
+	}()
+	// A client that takes nothing holds a write up, and one whose process takes nothing is
+	// not read: so who ends the connection is neither of both.
+	go func() {
+		defer close(left)
+		select {
+		case <-c.Gone():
+			cancel(errGone)
+		case <-ctx.Done():
+		}
+		c.Close(farewell(context.Cause(ctx)))
+		<-reading // it ends with the client's own farewell, or soon after ours
+		c.Abort()
 	}()
 	err := output(ctx, c, s)
 	if err == nil {
 		err = tellEnd(ctx, c, s)
 	}
-	code, reason := wsock.Normal, ""
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		code, reason = farewell(err)
+	if err == nil {
+		cancel(errEnded)
+	} else {
+		cancel(err)
+		err = context.Cause(ctx) // what came first
 	}
-	c.Close(code, reason)
-	<-reading // it ends with the client's own farewell, or soon after ours
-	c.Abort()
+	<-left
 	return err
 }
 
+// errEnded is the end of a client that knows of its process's end.
+var errEnded = errors.New("the process has ended, and its client knows")
+
 // farewell chooses the close code for what ended a connection before its process.
 func farewell(err error) (code int, reason string) {
-	var p *protocolError
+	var c *CloseError
 	switch {
-	case errors.As(err, &p):
-		return p.code, p.message
-	case wsock.Closed(err):
+	case errors.As(err, &c):
+		return c.Code, c.Message
+	case errors.Is(err, errEnded), wsock.Closed(err):
 		return wsock.Normal, ""
 	}
 	return wsock.Policy, err.Error()
@@ -118,20 +139,17 @@ func farewell(err error) (code int, reason string) {
 
 // output carries what the process says.
 func output(ctx context.Context, c *wsock.Conn, s Session) error {
-	channel := []byte{0}
+	prefix := []byte{0}
 	for {
-		stream, data, err := s.Output(ctx)
+		channel, data, err := s.Output(ctx)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		channel[0] = stdout
-		if stream == stderr {
-			channel[0] = stderr
-		}
-		if err := c.Write(ctx, wsock.Binary, channel, data); err != nil {
+		prefix[0] = channel
+		if err := c.Write(ctx, wsock.Binary, prefix, data); err != nil {
 			return err
 		}
 	}

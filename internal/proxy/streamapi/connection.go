@@ -73,7 +73,9 @@ func (h *Handler) serveMany(c *call) error {
 	ctx, stop := c.guard(c.r.Context())
 	defer stop()
 	defer metrics.Open(ctx, metrics.Connection)()
-	x, err := c.accept(ctx)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	x, err := c.accept(ctx, cancel)
 	if err != nil {
 		return nil // answered
 	}
@@ -85,11 +87,14 @@ func (h *Handler) serveMany(c *call) error {
 // serveSocket serves one feed over a WebSocket of its own, as subscription 0. What prevents
 // it is said before the connection is taken over, where a client sees a Status.
 func (c *call) serveSocket(ctx context.Context, kind metrics.Stream, open opener) error {
+	// The feed ends with the connection: what says nothing must not wait for its next word.
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	fd, err := open(ctx)
 	if err != nil {
 		return cause(ctx, err)
 	}
-	x, err := c.accept(ctx)
+	x, err := c.accept(ctx, cancel)
 	if err != nil {
 		fd.close()
 		return nil // answered
@@ -120,15 +125,14 @@ type connection struct {
 	subscriptions map[uint32]*subscription
 }
 
-// accept takes the request over, or answers it. end must be called.
-func (c *call) accept(ctx context.Context) (*connection, error) {
+// accept takes the request over, or answers it. end must be called; it cancels ctx.
+func (c *call) accept(ctx context.Context, cancel context.CancelCauseFunc) (*connection, error) {
 	ws, err := wsock.Accept(c.w, c.r, wsock.Options{Protocols: []string{Protocol}, ReadLimit: maxMessage, Ping: c.h.ping})
 	if err != nil {
 		return nil, err
 	}
 	c.h.open.Add(1)
-	x := &connection{call: c, ws: ws, subscriptions: map[uint32]*subscription{}}
-	x.ctx, x.cancel = context.WithCancelCause(ctx)
+	x := &connection{call: c, ws: ws, ctx: ctx, cancel: cancel, subscriptions: map[uint32]*subscription{}}
 	// What ends the context says so, and the reader ends with the connection.
 	unwatch := context.AfterFunc(x.ctx, func() { x.farewell(context.Cause(x.ctx)) })
 	x.leave = func() {

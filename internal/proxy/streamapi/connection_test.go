@@ -317,6 +317,24 @@ func TestStreamEnds(t *testing.T) {
 	}
 }
 
+// TestQuietClientLeaves: the stream of a client that has left ends at once, also where
+// nothing is said.
+func TestQuietClientLeaves(t *testing.T) {
+	b := newBed(t)
+	e, key := b.simulate("one", sim.Options{})
+	b.run(e, key, "web", "sleep", "infinity")
+	for _, path := range []string{b.path(key, "log/web?follow"), b.path(key, "events"), Path} {
+		s := b.dial("ann", path)
+		if path == Path {
+			s.send(subscribeLog(1, key, "web", nil))
+		}
+		for m := s.next(); m.Type != "subscribed"; m = s.next() {
+		}
+		_ = s.ws.Close()
+		b.eventually(path+" is let go", func() bool { return b.openStreams("ann") == 0 })
+	}
+}
+
 // TestSubprotocol: who does not ask for the protocol gets a Status, not a connection that
 // speaks another.
 func TestSubprotocol(t *testing.T) {

@@ -34,11 +34,33 @@ limitations under the License.
 // longer be read leaves the stream. Refusals are on record, and so are the begin and the
 // end of every session.
 //
+// Which hosts somebody may use a right on is followed in one place (hostSet): it looks each
+// 2 s, and when grants or hosts change. A right that is lost silences its host's logs at once,
+// with what was read and not sent; what was allowed lasts 30 s while nobody can be asked.
+// Without the right to inspect, events are masked, and neither filters nor selectors tell
+// what the mask hides.
+//
+// # Logs of many
+//
+// Containers chosen by label and the tasks of a service come out of the inventories, looked
+// at again when those change (bells, inventories). A container is read while it runs, and one
+// that had ended before it was first seen for 5 s; tasks of a service that ended before, the
+// newest 50, at the beginning. What is not shown is said in notices, 100 at most: nodes that
+// are no hosts, hosts without the right.
+//
 // # Ends
 //
 // A chunked text that was cut is reset, so that nobody takes it for whole; JSON lines and
 // WebSockets end with a Status. At shutdown logs, statistics and events end at once, as
 // they can begin anew at another replica; sessions have until the server's timeout.
+//
+// # Sessions
+//
+// An exec or an attach is internal/stream's; a connection to it is one call's. The guard of
+// the rights is the connection's and the session's: a session that waits for its client is
+// still watched, with the proof of the connection before, until the next one brings its own.
+// So is the caller's stream, which is held for as long as anybody may come back. Its begin is
+// on record before it begins. docs/exec.md is the page for clients.
 //
 // # Bounds
 //

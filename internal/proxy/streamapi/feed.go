@@ -16,8 +16,6 @@ limitations under the License.
 
 package streamapi
 
-import "io"
-
 // frameKind tells a client what a frame holds.
 type frameKind byte
 
@@ -68,19 +66,3 @@ func (f format) contentType() string {
 	}
 	return "text/plain; charset=utf-8"
 }
-
-// oneFrame is a feed of one frame.
-type oneFrame struct {
-	frame frame
-	given bool
-}
-
-func (f *oneFrame) next() (frame, error) {
-	if f.given {
-		return frame{}, io.EOF
-	}
-	f.given = true
-	return f.frame, nil
-}
-
-func (f *oneFrame) close() {}

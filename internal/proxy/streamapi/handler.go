@@ -99,6 +99,13 @@ type Handler struct {
 	stats    *stream.Stats
 	events   *stream.Events
 	sessions *stream.ExecSessions
+	bells    *bells
+	kept     keptSessions
+	// patience is how long the client of a session may take nothing.
+	patience time.Duration
+	// ending ends when Close has waited long enough for the connections of sessions.
+	ending context.Context
+	end    context.CancelFunc
 
 	// open are the connections that were taken over, which net/http no longer knows of.
 	open sync.WaitGroup
@@ -118,11 +125,13 @@ func New(o Options) (*Handler, error) {
 		return l
 	}
 	h := &Handler{
-		options: o, logs: stream.NewLogs(hosts, limits(metrics.Log)),
+		options: o, bells: newBells(o.Hosts), logs: stream.NewLogs(hosts, limits(metrics.Log)),
 		stats:    stream.NewStats(hosts, stream.StatsOptions{Limits: limits(metrics.Stats), Running: hosts.running}),
 		events:   stream.NewEvents(hosts, stream.EventOptions{Limits: limits(metrics.Events)}),
 		sessions: stream.NewExecSessions(hosts, o.Exec),
 	}
+	h.patience = sessionPatience
+	h.ending, h.end = context.WithCancel(context.Background())
 	return h, nil
 }
 
@@ -133,7 +142,10 @@ func (h *Handler) Close(ctx context.Context) {
 	h.events.Close()
 	h.stats.Close()
 	h.logs.Close()
+	defer time.AfterFunc(lastWords, h.end).Stop()
 	h.open.Wait()
+	h.end()
+	h.bells.close()
 }
 
 // segment is what is served below a path's segment.
@@ -151,8 +163,8 @@ var segments = map[string]segment{
 	"log":    {access.Right{Subresource: access.Log, Verb: access.Get}, "log", true, true, (*Handler).serveLog},
 	"stats":  {access.Right{Subresource: access.Stats, Verb: access.Get}, "stats", false, true, (*Handler).serveStats},
 	"events": {access.Right{Subresource: access.Events, Verb: access.Get}, "events", true, false, (*Handler).serveEvents},
-	"exec":   {access.Right{Subresource: access.Exec, Verb: access.Create}, "exec", false, true, (*Handler).serveExec},
-	"attach": {access.Right{Subresource: access.Attach, Verb: access.Create}, "attach", false, true, (*Handler).serveAttach},
+	"exec":   {execRight, "exec", false, true, (*Handler).serveExec},
+	"attach": {attachRight, "attach", false, true, (*Handler).serveAttach},
 }
 
 // Serves says whether a route is this handler's.

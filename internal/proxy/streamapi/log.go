@@ -195,12 +195,14 @@ type sourceSet interface {
 	name(s stream.LogSource) string
 	// notices returns what people have to know of what is not shown, each once.
 	notices() []string
+	// failed is why nothing of them may be read any more, nil while something may.
+	failed() error
 	close()
 }
 
 // openMerged opens the feed of several logs.
 func openMerged(ctx context.Context, c *call, host hostcache.Key, q logQuery) (feed, error) {
-	sources, err := openSources(ctx, c, host, q.sourceQuery)
+	sources, err := openSources(ctx, c, host, q)
 	if err != nil {
 		return nil, err
 	}
@@ -230,19 +232,26 @@ func (f *mergedFeed) close() {
 }
 
 func (f *mergedFeed) next() (frame, error) {
-	if lines := f.pending; lines != nil {
+	if lines := f.pending; len(lines) > 0 {
 		f.pending = nil
 		return f.frame(lines)
 	}
-	lines, err := f.viewer.Next()
-	if err != nil {
-		return frame{}, err
+	for {
+		lines, err := f.viewer.Next()
+		if failed := f.sources.failed(); failed != nil {
+			err = failed
+		}
+		if err != nil {
+			return frame{}, err
+		}
+		if intro := f.introduce(lines); len(intro) > 0 {
+			f.pending = lines
+			return frame{kind: frameJSON, body: intro}, nil
+		}
+		if len(lines) > 0 { // there are none where the sources have changed
+			return f.frame(lines)
+		}
 	}
-	if intro := f.introduce(lines); len(intro) > 0 {
-		f.pending = lines
-		return frame{kind: frameJSON, body: intro}, nil
-	}
-	return f.frame(lines)
 }
 
 // introduce names the sources that are new, and says what people have to know.

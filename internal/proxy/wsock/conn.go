@@ -17,6 +17,7 @@ limitations under the License.
 package wsock
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -68,6 +69,8 @@ type Options struct {
 	// Protocols are the subprotocols that are spoken, the best first. A client has to ask
 	// for one of them; none means that there is no subprotocol.
 	Protocols []string
+	// WriteTimeout is how long a client may take nothing; zero is 10 s.
+	WriteTimeout time.Duration
 	// ReadLimit bounds a message of the client's in bytes.
 	ReadLimit int64
 	// Ping is how often the client is asked for a sign of life; zero is 25 s.
@@ -78,12 +81,14 @@ type Options struct {
 type Conn struct {
 	ws      *websocket.Conn
 	tcp     *net.TCPConn  // below TLS; nil where it is not known
+	timeout time.Duration // of a write
 	writing chan struct{} // held by who writes
 	every   time.Duration // between pings
 	silence sync.Mutex    // held while the end of the silence is moved
 	leaving bool          // it stays where Close put it; guarded by silence
 	end     sync.Once
 	done    chan struct{} // closed by Close
+	gone    chan struct{} // closed when a ping cannot be sent any more
 	pinging sync.WaitGroup
 }
 
@@ -93,7 +98,7 @@ var buffers = &sync.Pool{}
 // Accept takes a request over, or answers it with a Status and returns why. The caller
 // closes the connection.
 func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
-	if err := check(r, o.Protocols); err != nil {
+	if err := Check(r, o.Protocols); err != nil {
 		apistatus.Write(w, err)
 		return nil, err
 	}
@@ -114,6 +119,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	}
 	ws.SetReadLimit(o.ReadLimit)
 	c.heard()
+	c.timeout, c.gone = cmp.Or(o.WriteTimeout, writeTimeout), make(chan struct{})
 	ws.SetPongHandler(func(string) error { c.heard(); return nil })
 	answer := ws.PingHandler()
 	ws.SetPingHandler(func(data string) error { c.heard(); return answer(data) })
@@ -121,15 +127,18 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	return c, nil
 }
 
-// check says what a request lacks. A mistake in the protocol must not become a connection
-// that speaks another.
-func check(r *http.Request, protocols []string) error {
+// Check says what a request lacks that is to be taken over: as Accept does, for those who
+// have to do something before. A mistake in the protocol must not become a connection that
+// speaks another.
+func Check(r *http.Request, protocols []string) error {
 	if r.ProtoMajor != 1 {
 		return apistatus.New(http.StatusHTTPVersionNotSupported, "BadRequest", "WebSockets are served over HTTP/1.1 here")
 	}
 	if !websocket.IsWebSocketUpgrade(r) {
-		err := apistatus.New(http.StatusUpgradeRequired, "BadRequest", "this is served over a WebSocket: upgrade to one")
-		return err
+		return apistatus.New(http.StatusUpgradeRequired, "BadRequest", "this is served over a WebSocket: upgrade to one")
+	}
+	if r.Method != http.MethodGet || r.Header.Get("Sec-WebSocket-Version") != "13" || r.Header.Get("Sec-WebSocket-Key") == "" {
+		return apistatus.BadRequest("a WebSocket is opened by GET, with the version 13 of its protocol and a key")
 	}
 	if len(protocols) == 0 {
 		return nil
@@ -156,8 +165,10 @@ func (c *Conn) heard() {
 	}
 }
 
-// Read returns the next message. The error ends the connection; Closed tells why.
+// Read returns the next message. The error ends the connection; Closed tells why. The time
+// between two calls is not the client's silence.
 func (c *Conn) Read() (messageType int, data []byte, err error) {
+	c.heard()
 	messageType, data, err = c.ws.ReadMessage()
 	if err == nil {
 		c.heard()
@@ -171,7 +182,7 @@ func Closed(err error) bool {
 }
 
 // Write sends one message made of parts. It waits for who writes already, but no longer
-// than ctx; a client that takes nothing for 10 s ends the connection.
+// than ctx; a client that takes nothing for too long (10 s) ends the connection.
 func (c *Conn) Write(ctx context.Context, messageType int, parts ...[]byte) error {
 	select {
 	case c.writing <- struct{}{}:
@@ -190,7 +201,7 @@ func (c *Conn) Write(ctx context.Context, messageType int, parts ...[]byte) erro
 }
 
 func (c *Conn) write(messageType int, parts [][]byte) error {
-	_ = c.ws.SetWriteDeadline(time.Now().Add(writeTimeout))
+	_ = c.ws.SetWriteDeadline(time.Now().Add(c.timeout))
 	w, err := c.ws.NextWriter(messageType)
 	if err != nil {
 		return err
@@ -205,23 +216,42 @@ func (c *Conn) write(messageType int, parts [][]byte) error {
 
 var errClosed = errors.New("the WebSocket is closed")
 
-// ping asks the client for a sign of life, until Close.
+// ping asks the client for a sign of life, until Close. A ping does not wait long for a
+// message that the client is slow to take: Close waits for it.
 func (c *Conn) ping() {
 	ticker := time.NewTicker(c.every)
 	defer ticker.Stop()
+	var failing time.Time
 	for {
 		select {
 		case <-c.done:
 			return
 		case <-ticker.C:
 		}
-		// Control messages do not wait for others; a client that takes nothing shows by
-		// its silence.
-		if err := c.ws.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)); err != nil {
+		now := time.Now()
+		err := c.ws.WriteControl(websocket.PingMessage, nil, now.Add(closeTimeout))
+		var slow net.Error
+		switch {
+		case err == nil:
+			failing = time.Time{}
+		case errors.As(err, &slow) && slow.Timeout() && (failing.IsZero() || now.Sub(failing) < c.timeout):
+			if failing.IsZero() {
+				failing = now
+			}
+		default:
+			close(c.gone)
 			return
 		}
 	}
 }
+
+// Gone is closed when it shows, beside Read, that the client is not there any more: for who
+// does not read, as nobody takes what was read before.
+func (c *Conn) Gone() <-chan struct{} { return c.gone }
+
+// Left tells whether an error of Read is the farewell of a client that is done: it closed
+// the connection on purpose, not because its page or its program went away.
+func Left(err error) bool { return websocket.IsCloseError(err, Normal) }
 
 // Close says farewell and closes the connection. Reasons are cut at what a frame holds.
 func (c *Conn) Close(code int, reason string) {

@@ -16,7 +16,7 @@ limitations under the License.
 
 // Package selector reads label selectors for the labels of engines. Kubernetes' own
 // parser refuses them: Compose writes labels with spaces, commas, slashes and any number
-// of dots.
+// of dots. Masked compares a selector with labels as somebody sees them who may not inspect.
 //
 // A selector is at most 4 KiB long and has at most 32 requirements, for it is tried on
 // each of 50,000 items.
