@@ -125,8 +125,10 @@ func (l *logBench) measure(b *testing.B, viewers int, direct bool) {
 	for _, w := range watchers {
 		watching.Go(func() error { return w.watch(run) })
 	}
-	pause(b, *logTime)
-	run.rss, run.upstreams = l.m.usage(b).rss, l.readers(b, container)
+	pause(b, *logTime/2)
+	run.upstreams = l.readers(b, container)
+	pause(b, *logTime-*logTime/2)
+	run.rss = l.m.usage(b).rss
 	err := watching.Wait()
 	pause(b, time.Until(run.cutoff))
 	run.manager, run.dockerd, run.client = l.m.usage(b).cpu-manager.cpu, l.dockerd(b).cpu-dockerd.cpu, ownCPU()-client
