@@ -222,8 +222,7 @@ func (h *logHub) showSoon() {
 	if h.ring.open == nil || h.armed {
 		return
 	}
-	every := min(showEvery+time.Duration(len(h.viewers))*showEach, showMost)
-	wait := every - time.Since(h.shown)
+	wait := h.every() - time.Since(h.shown)
 	if wait <= 0 {
 		h.show()
 		return
@@ -239,6 +238,11 @@ func (h *logHub) showSoon() {
 		h.armed = false
 		h.show()
 	})
+}
+
+// every is the time between two showings. mu is held.
+func (h *logHub) every() time.Duration {
+	return min(showEvery+time.Duration(len(h.viewers))*showEach, showMost)
 }
 
 // slowest is where the viewer is that is farthest behind. mu is held.

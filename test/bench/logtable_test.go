@@ -120,6 +120,9 @@ func (l *logBench) report() {
 // figures are what the issue has aims for.
 func (r *logRun) figures(one *logRun) []figure {
 	name := fmt.Sprintf("%d viewers: ", r.viewers)
+	if r.viewers == 1 {
+		name = "1 viewer: "
+	}
 	share, gone := 1.0, float64(r.sum(r.missing))
 	if r.viewers > 200 {
 		share = 0.9
