@@ -23,9 +23,10 @@ limitations under the License.
 // A container's log is read once a replica while somebody looks (logHub), and the upstream
 // ends Limits.Linger after the last viewer. Records are split, counted, joined to lines and
 // copied once into chunks, which never change; viewers (LogViewer) are places in that list
-// of chunks. So a viewer costs a wake-up each 20 ms and nothing a line, and one that is slow
-// costs nobody else anything: its lines are kept as long as the hub's chunks take no more
-// than Limits.QueueBytes, and then it gets a gap that says how many are missing.
+// of chunks. So a viewer costs a wake-up each 20 to 100 ms, the rarer the more viewers, and
+// nothing a line, and one that is slow costs nobody else anything: its lines are kept as
+// long as the hub's chunks take no more than Limits.QueueBytes, and then it gets a gap that
+// says how many are missing.
 //
 // What a viewer wants of the past comes out of the ring (1000 lines, 1 MiB), or, where that
 // does not reach far enough, by a read of the viewer's own, until it meets the ring.

@@ -21,6 +21,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -136,14 +137,20 @@ func benchmarkHub(b *testing.B, viewers int) {
 		})
 	}
 	cpu := cpuTime()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
 	b.ResetTimer()
 	close(e.start)
 	reading.Wait()
 	b.StopTimer()
+	runtime.ReadMemStats(&after)
 	logs.Close()
 	used := (cpuTime() - cpu).Seconds()
 	b.ReportMetric(float64(delivered.Load())/float64(viewers)/float64(e.lines)*100, "%delivered")
 	b.ReportMetric(float64(delivered.Load())/used, "viewer-lines/cpu-s")
+	b.ReportMetric(float64(delivered.Load())/b.Elapsed().Seconds(), "viewer-lines/s")
+	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(delivered.Load()), "allocs/viewer-line")
+	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/float64(delivered.Load()), "B/viewer-line")
 	b.ReportMetric(float64(lost.Load()), "lost")
 }
 

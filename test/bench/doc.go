@@ -16,9 +16,9 @@ limitations under the License.
 
 // Package bench measures what docs/benchmarks.md tells: how soon the manager sees
 // that a real engine comes, dies and returns, what a fleet of a thousand engines
-// costs it, how long an engine's event takes to the inventory, and what the proxy adds
-// to an engine's own TLS listener. hack/bench.sh (make bench) builds what is measured,
-// runs it and prints one table.
+// costs it, how long an engine's event takes to the inventory, what the proxy adds to an
+// engine's own TLS listener, and what streams cost with many viewers. hack/bench.sh
+// (make bench) builds what is measured, runs it and prints one table.
 //
 // It never fails on a number: numbers depend on the machine. It fails where
 // something did not happen at all.
@@ -33,5 +33,6 @@ limitations under the License.
 // Measured in this process are the reference calls, what a client of the proxy sees,
 // and the way of an event through internal/hostcache over internal/engine/moby, since
 // no API tells when an inventory changed. The engine that does nothing (null_test.go) is
-// this program again, with --null-engine.
+// this program again, with --null-engine; so is the writer of a log in a container
+// (logwriter_test.go), with --be-writer.
 package bench

@@ -23,6 +23,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 )
 
@@ -37,6 +38,23 @@ func machine() string {
 func memory() string {
 	kb, _ := strconv.ParseInt(strings.TrimSuffix(field("/proc/meminfo", "MemTotal"), " kB"), 10, 64)
 	return fmt.Sprintf("%.0f GiB", float64(kb)/(1<<20))
+}
+
+// machineCPU is the time that all cores were not idle, since the machine's start.
+func machineCPU(b *testing.B) (busy time.Duration) {
+	b.Helper()
+	// The fields are cpu user nice system idle iowait irq softirq steal.
+	fields := strings.Fields(firstLine("/proc/stat"))
+	for i := 1; i < len(fields) && i <= 8; i++ {
+		n, err := strconv.ParseInt(fields[i], 10, 64)
+		if err != nil {
+			b.Fatalf("/proc/stat: %v", err)
+		}
+		if i != 4 && i != 5 {
+			busy += time.Duration(n) * clockTick
+		}
+	}
+	return busy
 }
 
 // loadAverage is that of the last minute: what else runs shows in the numbers.

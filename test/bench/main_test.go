@@ -37,16 +37,23 @@ import (
 // Sizes and counts. The defaults are what docs/benchmarks.md shows; smaller ones
 // tell in a minute whether everything still works.
 var (
-	rounds     = flag.Int("rounds", 15, "rounds of each short scenario with the real engine")
-	longRounds = flag.Int("long-rounds", 2, "rounds with an outage of more than a minute")
-	hosts      = flag.Int("hosts", 1000, "simulated hosts")
-	containers = flag.Int("containers", 50, "containers of each simulated host")
-	steady     = flag.Duration("steady", 2*time.Minute, "how long the steady fleet is measured")
-	eventCount = flag.Int("events", 3000, "container events to follow to the inventory")
-	eventRate  = flag.Int("event-rate", 50, "container events a second, over the whole fleet")
-	bulk       = flag.Int("bulk", 1024, "MiB of a copy through the proxy; an image is half, what costs the engine nothing four times as much")
-	nullEngine = flag.String("null-engine", "", "be an engine that does nothing, on a socket and a port in this directory's files")
-	writeTo    = flag.String("write", "", "file whose table is replaced by the one measured, as docs/benchmarks.md")
+	rounds          = flag.Int("rounds", 15, "rounds of each short scenario with the real engine")
+	longRounds      = flag.Int("long-rounds", 2, "rounds with an outage of more than a minute")
+	hosts           = flag.Int("hosts", 1000, "simulated hosts")
+	containers      = flag.Int("containers", 50, "containers of each simulated host")
+	steady          = flag.Duration("steady", 2*time.Minute, "how long the steady fleet is measured")
+	eventCount      = flag.Int("events", 3000, "container events to follow to the inventory")
+	eventRate       = flag.Int("event-rate", 50, "container events a second, over the whole fleet")
+	bulk            = flag.Int("bulk", 1024, "MiB of a copy through the proxy; an image is half, what costs the engine nothing four times as much")
+	logViewers      = flag.String("log-viewers", "1,10,50,200,1000", "numbers of viewers of one log")
+	logDirect       = flag.String("log-direct", "1,10,50", "numbers of viewers that ask the engine itself")
+	logRate         = flag.Int("log-rate", 10000, "lines a second of the log that they view")
+	logTime         = flag.Duration("log-time", 10*time.Second, "how long that is written")
+	statsContainers = flag.Int("stats-containers", 200, "containers whose statistics are viewed")
+	statsTime       = flag.Duration("stats-time", 15*time.Second, "how long those are counted")
+	beWriter        = flag.String("be-writer", "", "be the writer of a log: lines a second, lines")
+	nullEngine      = flag.String("null-engine", "", "be an engine that does nothing, on a socket and a port in this directory's files")
+	writeTo         = flag.String("write", "", "file whose table is replaced by the one measured, as docs/benchmarks.md")
 )
 
 // interrupted ends with SIGINT or SIGTERM. Whatever waits, waits for it too, so
@@ -63,6 +70,9 @@ func run(m *testing.M) int {
 	ctrl.SetLogger(logr.Discard())
 	if *nullEngine != "" {
 		return serveNull(*nullEngine)
+	}
+	if *beWriter != "" {
+		return runWriter(*beWriter)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()

@@ -50,8 +50,8 @@ type proxyBed struct {
 	w  *hostWatch
 }
 
-// startProxy starts a manager whose proxy lets one user do all at once.
-func startProxy(b *testing.B) *proxyBed {
+// startProxy starts a manager whose proxy lets one user do all at once; more are flags.
+func startProxy(b *testing.B, more ...string) *proxyBed {
 	b.Helper()
 	c := startCluster(b)
 	p := &proxyBed{cluster: c, ca: testbed.NewCA(b, "bench"), w: c.watchHosts(b)}
@@ -59,8 +59,10 @@ func startProxy(b *testing.B) *proxyBed {
 	cert, key := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	writeFile(b, cert, pair.Cert)
 	writeFile(b, key, pair.Key)
-	p.m = c.startManager(b, "--proxy-cert-file="+cert, "--proxy-key-file="+key, "--allow-loopback-endpoints",
-		"--user-requests-per-second=100000", "--user-connections=1000")
+	p.m = c.startManager(b, append([]string{
+		"--proxy-cert-file=" + cert, "--proxy-key-file=" + key, "--allow-loopback-endpoints",
+		"--user-requests-per-second=100000", "--user-connections=1000",
+	}, more...)...)
 	mine := p.ca.Client(b)
 	p.Create(b, &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: p.w.namespace, Name: credentials},

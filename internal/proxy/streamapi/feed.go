@@ -55,6 +55,8 @@ const (
 	formatJSON
 	formatText
 	formatTimedText
+	// formatHeader is only kept: the header of a frame.
+	formatHeader
 )
 
 // contentType is that of a chunked answer.

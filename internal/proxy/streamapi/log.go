@@ -148,12 +148,18 @@ func (f *logFeed) next() (frame, error) {
 	if f.as != formatFrames {
 		return frame{body: body}, nil
 	}
+	header := b.Encode(int(formatHeader), func([]byte, []stream.Line) []byte { return headerOf(b) })
+	return frame{kind: frameLog, header: header, body: body}, nil
+}
+
+// headerOf is the header of one container's lines, the same for all who get all of them.
+func headerOf(b stream.Batch) []byte {
 	header := logHeader{Count: len(b.Lines)}
 	if !b.Cursor.IsZero() {
 		header.Cursors = map[uint32]string{0: b.Cursor.String()}
 	}
-	text, err := json.Marshal(header)
-	return frame{kind: frameLog, header: text, body: body}, err
+	text, _ := json.Marshal(header) // it always encodes
+	return text
 }
 
 // encoders spell the lines of one container.

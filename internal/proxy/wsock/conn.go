@@ -31,7 +31,9 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/dockercontrol/dockercontrol/internal/cork"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/conn"
 )
 
 const (
@@ -41,10 +43,13 @@ const (
 	writeTimeout = 10 * time.Second
 	// closeTimeout bounds the farewell of either side.
 	closeTimeout = 2 * time.Second
-	bufferSize   = 32 << 10
 	// maxUnread is how much is read of a message that is too long, so that its sender sees
 	// why the connection ends.
-	maxUnread = 1 << 20
+	maxUnread  = 1 << 20
+	readBuffer = 32 << 10
+	// writeBuffer holds a full chunk of a log (64 KiB of text, 512 records): what is longer
+	// goes out in several frames.
+	writeBuffer = 80 << 10
 )
 
 // Message types.
@@ -80,6 +85,7 @@ type Options struct {
 // Conn is a WebSocket. Read is for one goroutine, the rest for any.
 type Conn struct {
 	ws      *websocket.Conn
+	tcp     *net.TCPConn  // below TLS; nil where it is not known
 	timeout time.Duration // of a write
 	writing chan struct{} // held by who writes
 	every   time.Duration // between pings
@@ -103,7 +109,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 		return nil, err
 	}
 	upgrader := websocket.Upgrader{
-		HandshakeTimeout: writeTimeout, ReadBufferSize: bufferSize, WriteBufferPool: buffers, WriteBufferSize: bufferSize,
+		HandshakeTimeout: writeTimeout, ReadBufferSize: readBuffer, WriteBufferPool: buffers, WriteBufferSize: writeBuffer,
 		Subprotocols: o.Protocols, CheckOrigin: func(*http.Request) bool { return true },
 		Error: func(w http.ResponseWriter, _ *http.Request, code int, reason error) {
 			apistatus.Write(w, apistatus.New(code, "BadRequest", "the WebSocket was not opened: %s", reason.Error()))
@@ -113,7 +119,7 @@ func Accept(w http.ResponseWriter, r *http.Request, o Options) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening a WebSocket: %w", err)
 	}
-	c := &Conn{ws: ws, every: o.Ping, writing: make(chan struct{}, 1), done: make(chan struct{})}
+	c := &Conn{ws: ws, tcp: conn.TCP(r), every: o.Ping, writing: make(chan struct{}, 1), done: make(chan struct{})}
 	if c.every <= 0 {
 		c.every = pingInterval
 	}
@@ -195,6 +201,15 @@ func (c *Conn) Write(ctx context.Context, messageType int, parts ...[]byte) erro
 	case <-c.done:
 		return errClosed
 	}
+	length := 0
+	for _, part := range parts {
+		length += len(part)
+	}
+	_, err := cork.Write(c.tcp, length, func() (int, error) { return length, c.write(messageType, parts) })
+	return err
+}
+
+func (c *Conn) write(messageType int, parts [][]byte) error {
 	_ = c.ws.SetWriteDeadline(time.Now().Add(c.timeout))
 	w, err := c.ws.NextWriter(messageType)
 	if err != nil {

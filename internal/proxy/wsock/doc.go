@@ -20,8 +20,10 @@ limitations under the License.
 // A connection is pinged every 25 s and ends when nothing was heard of its client for
 // two pings and a half: a stream that is quiet is not idle. Each write has 10 s. Writers
 // wait for each other, so that messages are whole; who must not wait keeps a queue of its
-// own. Reads are bounded in bytes by message. Compression is off: it costs memory a
-// connection, and mixes secrets with what others can choose.
+// own. A message up to 80 KiB is one frame, and its TLS records leave together
+// (internal/cork): at 60 KB a message that saved an eighth of the server's CPU. Reads are
+// bounded in bytes by message. Compression is off: it costs memory a connection, and mixes
+// secrets with what others can choose.
 //
 // Whoever is asked for must be authorized before Accept: after it there is no status code.
 // Origins are judged by the proxy's authentication, for those whom it concerns.
