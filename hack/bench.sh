@@ -24,7 +24,7 @@ while (($# > 0)); do
         ;;
     --quick)
         flags+=(--rounds 2 --long-rounds 0 --hosts 120 --containers 20 --steady 5s --events 150 --bulk 64)
-        flags+=(--log-viewers 1,20 --log-direct 1 --log-time 2s --stats-containers 5 --stats-time 3s)
+        flags+=(--log-viewers "1,20" --log-direct 1 --log-time 2s --stats-containers 5 --stats-time 3s)
         ;;
     --write)
         write=$(realpath "${2:?--write FILE}") # a benchmark runs in the folder of its package

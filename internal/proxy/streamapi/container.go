@@ -54,7 +54,7 @@ func (h *Handler) container(ctx context.Context, host hostcache.Key, name string
 	if err != nil {
 		return container{}, err
 	}
-	var found struct{ Id, Name string } //nolint:revive // the engine's own spelling
+	var found struct{ Id, Name string }
 	if err := json.Unmarshal(raw, &found); err != nil || found.Id == "" {
 		return container{}, missing
 	}
