@@ -98,9 +98,11 @@ func StartDockerd(t testing.TB, opts DockerdOptions) *Dockerd {
 // Start starts the engine again after Kill or Stop.
 func (d *Dockerd) Start(t testing.TB) {
 	t.Helper()
-	// Left by a killed engine; in a namespace of few processes its number may be
-	// another's by now, and the engine would not start.
+	// Left by a killed engine, and by its containerd, which the kernel kills with it; in a
+	// namespace of few processes their numbers may be others' by now, and the engine would
+	// not start, or wait for a containerd that is none.
 	_ = os.Remove(d.machine.path("docker.pid"))
+	_ = os.Remove(d.machine.path("exec/containerd/containerd.pid"))
 	d.process = d.machine.start(t, "dockerd", d.command())
 	d.waitFor(t, engineLimit, d.Ready)
 }
