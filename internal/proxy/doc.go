@@ -17,11 +17,12 @@ limitations under the License.
 // Package proxy is the HTTPS server of every replica: the console for browsers, and
 // the paths below /apis/ for everything else.
 //
-// What it serves now: the console's files at /, /healthz, /readyz and /version to
-// anybody; POST /login, POST /logout and GET /session for browsers' sessions; and below
-// /apis/ a Kubernetes Status for each request: 401 without valid credentials, and 404
-// with them until a route is there. Who asked is in the request's context
-// (internal/proxy/caller).
+// What it serves: the console's files at /, /healthz, /readyz and /version to anybody;
+// POST /login, POST /logout and GET /session for browsers' sessions; and to those who are
+// known /audit, /stream and the paths below /apis/, each by a package of its own: the Docker
+// API (dockerapi), lists (hostapi), actions and jobs, streams and sessions (streamapi),
+// discovery, and the kube-apiserver's own (relay). Who asked is in the request's context
+// (internal/proxy/caller). Errors are a Kubernetes Status everywhere.
 //
 // Who asks is decided as an aggregated API server decides it, with k8s.io/apiserver's
 // own parts: bearer tokens by TokenReview, client certificates by the cluster's

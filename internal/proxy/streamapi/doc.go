@@ -52,7 +52,8 @@ limitations under the License.
 //
 // A chunked text that was cut is reset, so that nobody takes it for whole; JSON lines and
 // WebSockets end with a Status. At shutdown logs, statistics and events end at once, as
-// they can begin anew at another replica; sessions have until the server's timeout.
+// they can begin anew at another replica; sessions are ended too, and the server's timeout
+// bounds how long their processes may take over that.
 //
 // # Sessions
 //
