@@ -20,6 +20,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -117,23 +118,25 @@ func (b *balancer) hold(conn net.Conn) (release func()) {
 // dial tries each backend once; nil says that none is there.
 func (b *balancer) dial() net.Conn {
 	dialer := net.Dialer{Timeout: 5 * time.Second}
-	for range b.backends {
+	for _, backend := range b.candidates() {
 		// A backend that is up but slow is not passed over: the client's patience decides.
-		if conn, err := dialer.DialContext(context.Background(), "tcp", b.pick()); err == nil {
+		if conn, err := dialer.DialContext(context.Background(), "tcp", backend); err == nil {
 			return conn
 		}
 	}
 	return nil
 }
 
-func (b *balancer) pick() string {
+// candidates are the backends in the order in which one connection tries them. It is fixed
+// at once: connections that took turns while they dial could both get a dead one twice.
+func (b *balancer) candidates() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.pinned != roundRobin {
-		return b.backends[b.pinned]
+		return b.backends[b.pinned : b.pinned+1]
 	}
-	b.next++
-	return b.backends[b.next%len(b.backends)]
+	b.next = (b.next + 1) % len(b.backends)
+	return slices.Concat(b.backends[b.next:], b.backends[:b.next])
 }
 
 // carry copies one direction. An end is passed on as an end of that direction, an error
