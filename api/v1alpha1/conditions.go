@@ -29,6 +29,11 @@ const (
 	ConditionCredentialsValid = "CredentialsValid"
 	// ConditionDefault: a host whose spec.default is true is its namespace's default.
 	ConditionDefault = "Default"
+
+	// ConditionProgressing: a rollout of a SwarmService is under way.
+	ConditionProgressing = "Progressing"
+	// ConditionDrifted: the service on the swarm is not what its spec says.
+	ConditionDrifted = "Drifted"
 )
 
 // Reasons of a DockerHost's conditions and Events.

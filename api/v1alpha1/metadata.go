@@ -18,3 +18,22 @@ package v1alpha1
 
 // Prefix of the labels, annotations and finalizers of this project.
 const Prefix = "dockercontrol.dev/"
+
+// Labels of what the operator makes on a swarm: services, secrets, configs and
+// networks.
+const (
+	// LabelOwnerUID is the UID of the SwarmService that owns it.
+	LabelOwnerUID = Prefix + "owner-uid"
+	// LabelOwnerNamespace and LabelOwnerName are for people to read.
+	LabelOwnerNamespace = Prefix + "owner-namespace"
+	LabelOwnerName      = Prefix + "owner-name"
+)
+
+// Annotations of a SwarmService.
+const (
+	// AnnotationAdopt holds the id of a service that another UID owns, to take it over
+	// after a restore from a backup.
+	AnnotationAdopt = Prefix + "adopt"
+	// AnnotationForceFinalize, when "true", lets the object go without its swarm.
+	AnnotationForceFinalize = Prefix + "force-finalize"
+)
