@@ -17,6 +17,7 @@ limitations under the License.
 package swarm
 
 import (
+	"math"
 	"slices"
 	"strings"
 
@@ -42,9 +43,9 @@ func (r *reader) container(c *swarm.ContainerSpec, out *dcv1.SwarmContainer) {
 		Stdin:                  yes(c.OpenStdin),
 		ReadOnlyRootFilesystem: yes(c.ReadOnly),
 		StopSignal:             c.StopSignal,
-		Healthcheck:            readHealthcheck(c.Healthcheck),
+		Healthcheck:            r.healthcheck(c.Healthcheck),
 		Mounts:                 r.mounts(c.Mounts),
-		Secrets:                readSecrets(c.Secrets),
+		Secrets:                r.secrets(c.Secrets),
 		Configs:                r.configs(c),
 		ExtraHosts:             r.hosts(c.Hosts),
 		DNS:                    readDNS(c.DNSConfig),
@@ -105,9 +106,13 @@ func (r *reader) env(env []string) []dcv1.SwarmEnvVar {
 	return out
 }
 
-func readHealthcheck(h *container.HealthConfig) *dcv1.SwarmHealthcheck {
+func (r *reader) healthcheck(h *container.HealthConfig) *dcv1.SwarmHealthcheck {
 	if h == nil || len(h.Test) == 0 && h.Interval == 0 && h.Timeout == 0 && h.StartPeriod == 0 && h.StartInterval == 0 && h.Retries == 0 {
 		return nil
+	}
+	if h.Retries < 0 || h.Retries > math.MaxInt32 {
+		r.note("Healthcheck.Retries", "%d is more than a SwarmService can say", h.Retries)
+		h = &container.HealthConfig{Test: h.Test, Interval: h.Interval, Timeout: h.Timeout, StartPeriod: h.StartPeriod, StartInterval: h.StartInterval}
 	}
 	return &dcv1.SwarmHealthcheck{
 		Test:          slices.Clone(h.Test),
@@ -154,6 +159,9 @@ func (r *reader) privileges(p *swarm.Privileges) *dcv1.SwarmPrivileges {
 	out := &dcv1.SwarmPrivileges{NoNewPrivileges: yes(p.NoNewPrivileges)}
 	if s := p.Seccomp; s != nil && s.Mode != "" {
 		out.Seccomp = &dcv1.SwarmSeccomp{Mode: known(r, "Privileges.Seccomp.Mode", seccompModes, s.Mode), Profile: string(s.Profile)}
+	}
+	if s := p.Seccomp; s != nil && s.Mode == "" && len(s.Profile) > 0 {
+		r.note("Privileges.Seccomp", "has a profile without a mode")
 	}
 	if a := p.AppArmor; a != nil {
 		out.AppArmor = known(r, "Privileges.AppArmor.Mode", appArmorModes, a.Mode)

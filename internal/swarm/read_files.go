@@ -77,11 +77,14 @@ func (r *reader) tmpfs(field string, o *mount.TmpfsOptions) *dcv1.SwarmTmpfsOpti
 	return out
 }
 
-func readOwner(uid, gid string, mode fs.FileMode) dcv1.SwarmFileOwner {
+func (r *reader) owner(field, uid, gid string, mode fs.FileMode) dcv1.SwarmFileOwner {
+	if mode&^fs.FileMode(0o7777) != 0 {
+		r.note(field+".File.Mode", "has more than permissions")
+	}
 	return dcv1.SwarmFileOwner{UID: or(uid, "0"), GID: or(gid, "0"), Mode: ptr.To(int32(mode & 0o7777))}
 }
 
-func readSecrets(list []*swarm.SecretReference) []dcv1.SwarmSecretFile {
+func (r *reader) secrets(list []*swarm.SecretReference) []dcv1.SwarmSecretFile {
 	var out []dcv1.SwarmSecretFile
 	for _, s := range list {
 		if s == nil || s.File == nil {
@@ -89,7 +92,7 @@ func readSecrets(list []*swarm.SecretReference) []dcv1.SwarmSecretFile {
 		}
 		out = append(out, dcv1.SwarmSecretFile{
 			Target: s.File.Name, SecretName: s.SecretName,
-			SwarmFileOwner: readOwner(s.File.UID, s.File.GID, s.File.Mode),
+			SwarmFileOwner: r.owner("Secrets", s.File.UID, s.File.GID, s.File.Mode),
 		})
 	}
 	return out
@@ -107,7 +110,7 @@ func (r *reader) configs(c *swarm.ContainerSpec) []dcv1.SwarmConfigFile {
 		case v.File != nil:
 			out = append(out, dcv1.SwarmConfigFile{
 				Target: v.File.Name, ConfigName: v.ConfigName,
-				SwarmFileOwner: readOwner(v.File.UID, v.File.GID, v.File.Mode),
+				SwarmFileOwner: r.owner("Configs", v.File.UID, v.File.GID, v.File.Mode),
 			})
 		case v.Runtime != nil && v.ConfigID != credential:
 			r.note("Configs", "config %s is for the runtime, and no credential spec uses it", v.ConfigName)
