@@ -60,7 +60,7 @@ func (b *builder) container() *swarm.ContainerSpec {
 		CapabilityAdd:  nil,
 		CapabilityDrop: nil,
 		Ulimits:        b.ulimits(),
-		OomScoreAdj:    int64(ptr.Deref(s.OOMScoreAdj, 0)),
+		OomScoreAdj:    b.oomScoreAdj(),
 	}
 	if s.Init != nil {
 		out.Init = ptr.To(*s.Init)
@@ -72,6 +72,14 @@ func (b *builder) container() *swarm.ContainerSpec {
 		out.CapabilityAdd, out.CapabilityDrop = capabilities(c.Add), capabilities(c.Drop)
 	}
 	return out
+}
+
+func (b *builder) oomScoreAdj() int64 {
+	n := ptr.Deref(b.spec.OOMScoreAdj, 0)
+	if n < -1000 || n > 1000 {
+		b.fault(dcv1.ReasonQuantityOutOfRange, field.Invalid(root.Child("oomScoreAdj"), n, "must be from -1000 to 1000"))
+	}
+	return int64(n)
 }
 
 // env keeps the spec's order. What has no value is not set.

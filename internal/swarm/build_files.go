@@ -71,7 +71,10 @@ func (b *builder) mounts() []mount.Mount {
 
 func (b *builder) tmpfs(path *field.Path, o *dcv1.SwarmTmpfsOptions) *mount.TmpfsOptions {
 	out := &mount.TmpfsOptions{SizeBytes: b.bytes(path.Child("size"), o.Size, 1), Mode: fs.FileMode(b.permissions(path.Child("mode"), o.Mode))}
-	for _, option := range o.Options {
+	for i, option := range o.Options {
+		if option == "" || option[0] == '=' {
+			b.invalid(path.Child("options").Index(i), option, "must be a word or key=value")
+		}
 		// A flag alone, or a key and its value.
 		if key, value, ok := strings.Cut(option, "="); ok {
 			out.Options = append(out.Options, []string{key, value})

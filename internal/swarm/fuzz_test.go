@@ -18,7 +18,9 @@ package swarm
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,26 +44,35 @@ func FuzzEngineSpec(f *testing.F) {
 	}
 	f.Add([]byte(`{"TaskTemplate": {"ContainerSpec": {"Secrets": [null, {}], "Configs": [null, {}], "Ulimits": [null], "Env": ["", "=", "A", "A=", "A=b"]}}}`))
 	f.Add([]byte(`{"Mode": {"ReplicatedJob": {}}, "TaskTemplate": {"Placement": {"Preferences": [{}]}, "Runtime": "plugin"}}`))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var s swarm.ServiceSpec
-		if json.Unmarshal(data, &s) != nil {
-			return
-		}
-		for k := range OwnerLabels(Owner{UID: "any"}) {
-			delete(s.Labels, k) // Read leaves them out
-		}
-		spec, notes := Read(s, Names{})
-		d, err := Build(&spec, inputsFor(s))
-		if err != nil || len(notes) > 0 {
-			return
-		}
-		if diff := cmp.Diff(flatten(s, nil), flatten(d.Spec, nil), cmp.AllowUnexported(leaf{})); diff != "" {
-			t.Errorf("(-engine +built)\n%s", diff)
-		}
-		checkMerge(t, d, s)
-		checkMerge(t, d, full(anyIDs))
-		checkMerge(t, d, swarm.ServiceSpec{})
-	})
+	f.Add([]byte("\x00\x02\x07choices, not JSON"))
+	f.Fuzz(checkEngineSpec)
+}
+
+func checkEngineSpec(t *testing.T, data []byte) {
+	s, ok := specFrom[swarm.ServiceSpec](data)
+	if !ok {
+		return
+	}
+	checkReadBuild(t, s)
+	checkReadBuild(t, partial(data, ordered(variants(anyIDs))))
+}
+
+func checkReadBuild(t *testing.T, s swarm.ServiceSpec) {
+	t.Helper()
+	for k := range OwnerLabels(Owner{UID: "any"}) {
+		delete(s.Labels, k) // Read leaves them out
+	}
+	spec, notes := Read(s, Names{})
+	d, err := Build(&spec, inputsFor(s))
+	if err != nil || len(notes) > 0 {
+		return
+	}
+	if diff := cmp.Diff(flatten(s, nil), flatten(d.Spec, nil), cmp.AllowUnexported(leaf{})); diff != "" {
+		t.Errorf("(-engine +built)\n%s", diff)
+	}
+	checkMerge(t, d, s)
+	checkMerge(t, d, full(anyIDs))
+	checkMerge(t, d, swarm.ServiceSpec{})
 }
 
 // checkMerge: one write, and the service is what the spec says.
@@ -98,37 +109,64 @@ func FuzzSpec(f *testing.F) {
 		spec, _ := Read(s, Names{})
 		seed(f, spec)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		var spec dcv1.SwarmServiceSpec
-		if json.Unmarshal(data, &spec) != nil {
-			return
+	f.Add([]byte("\x00\x02\x07choices, not JSON"))
+	f.Fuzz(func(t *testing.T, data []byte) { checkSpec(t, data) })
+}
+
+// checkSpec returns how many specs made of the bytes could be built.
+func checkSpec(t *testing.T, data []byte) int {
+	spec, ok := specFrom[dcv1.SwarmServiceSpec](data)
+	if !ok {
+		return 0
+	}
+	var samples []dcv1.SwarmServiceSpec
+	for _, s := range ordered(variants(anyIDs)) {
+		sample, _ := Read(s, Names{})
+		samples = append(samples, sample)
+	}
+	return checkBuildRead(t, spec) + checkBuildRead(t, partial(data, samples))
+}
+
+func checkBuildRead(t *testing.T, spec dcv1.SwarmServiceSpec) int {
+	t.Helper()
+	in := everything(spec)
+	d, err := Build(&spec, in)
+	if err != nil {
+		if err.Error() == "" {
+			t.Error("a fault without a word")
 		}
-		in := everything(spec)
-		d, err := Build(&spec, in)
-		if err != nil {
-			_ = err.Error()
-			return
-		}
-		if diff := d.Diff(d.Spec); !diff.Empty() {
-			t.Errorf("drift from itself: %s", diff)
-		}
-		again, notes := Read(d.Spec, Names{})
-		if len(notes) > 0 {
-			t.Errorf("notes %q", notes)
-		}
-		in.Owner = Owner{}
-		second, err := Build(&again, withIDs(in))
-		if err != nil {
-			t.Fatalf("built, read, and then: %v", err)
-		}
-		for k := range OwnerLabels(Owner{UID: "any"}) {
-			delete(d.Spec.Labels, k)
-		}
-		if diff := cmp.Diff(flatten(d.Spec, nil), flatten(second.Spec, nil), cmp.AllowUnexported(leaf{})); diff != "" {
-			t.Errorf("(-first +second)\n%s", diff)
-		}
-		checkMerge(t, d, full(anyIDs))
-	})
+		return 0
+	}
+	if diff := d.Diff(d.Spec); !diff.Empty() {
+		t.Errorf("drift from itself: %s", diff)
+	}
+	again, notes := Read(d.Spec, Names{})
+	if len(notes) > 0 {
+		t.Errorf("notes %q", notes)
+	}
+	in.Owner = Owner{}
+	second, err := Build(&again, withIDs(in))
+	if err != nil {
+		t.Errorf("built, read, and then: %v", err)
+		return 0
+	}
+	for k := range OwnerLabels(Owner{UID: "any"}) {
+		delete(d.Spec.Labels, k)
+	}
+	if diff := cmp.Diff(flatten(d.Spec, nil), flatten(second.Spec, nil), cmp.AllowUnexported(leaf{})); diff != "" {
+		t.Errorf("(-first +second)\n%s", diff)
+	}
+	checkMerge(t, second, full(anyIDs))
+	return 1
+}
+
+// ordered are a map's values by their keys, so that the same bytes make the same spec.
+func ordered[T any](m map[string]T) []T {
+	var out []T
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, m[k])
+	}
+	return out
 }
 
 func seed(f *testing.F, spec dcv1.SwarmServiceSpec) {

@@ -46,8 +46,8 @@ func flatten(s swarm.ServiceSpec, networks map[string]string) leaves {
 	l := leaves{}
 	l.text("spec.serviceName", s.Name)
 	l.private("spec.labels", s.Labels)
-	l.mode(s.Mode)
-	job := s.Mode.ReplicatedJob != nil || s.Mode.GlobalJob != nil
+	mode := l.mode(s.Mode)
+	job := mode == dcv1.SwarmReplicatedJob || mode == dcv1.SwarmGlobalJob
 	if !job || s.UpdateConfig != nil {
 		l.updateConfig("spec.updateConfig", s.UpdateConfig)
 	}
@@ -126,7 +126,7 @@ func (l leaves) entries(path string, m map[string]string, private bool) {
 
 func keyed(path, key string) string { return path + "[" + key + "]" }
 
-func (l leaves) mode(m swarm.ServiceMode) {
+func (l leaves) mode(m swarm.ServiceMode) dcv1.SwarmServiceMode {
 	mode := dcv1.SwarmReplicated
 	switch {
 	case m.Global != nil:
@@ -144,6 +144,7 @@ func (l leaves) mode(m swarm.ServiceMode) {
 		l.unsigned("spec.replicas", 1)
 	}
 	l.text("spec.mode", string(mode))
+	return mode
 }
 
 // value is what p points at, or the engine's default.

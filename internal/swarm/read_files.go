@@ -68,7 +68,7 @@ func (r *reader) tmpfs(field string, o *mount.TmpfsOptions) *dcv1.SwarmTmpfsOpti
 		out.Size = resource.NewQuantity(o.SizeBytes, resource.BinarySI)
 	}
 	for _, words := range o.Options {
-		if text := strings.Join(words, "="); text != "" && len(words) <= 2 {
+		if text := strings.Join(words, "="); len(words) <= 2 && text != "" && text[0] != '=' {
 			out.Options = append(out.Options, text)
 		} else {
 			r.note(field+".TmpfsOptions.Options", "an option is neither a word nor a key and its value")

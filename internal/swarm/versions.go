@@ -17,14 +17,12 @@ limitations under the License.
 package swarm
 
 import (
-	"strconv"
-	"strings"
-
 	"github.com/moby/moby/api/types/mount"
 	"github.com/moby/moby/api/types/swarm"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/internal/engine"
 )
 
 // newer are the fields that an API version of 1.40 lacks, with the version that
@@ -93,23 +91,8 @@ func (b *builder) checkVersion(s swarm.ServiceSpec) {
 		return
 	}
 	for _, f := range newer {
-		if older(b.in.APIVersion, f.since) && f.used(s, s.TaskTemplate.ContainerSpec) {
+		if engine.CompareAPIVersions(b.in.APIVersion, f.since) < 0 && f.used(s, s.TaskTemplate.ContainerSpec) {
 			b.fault(dcv1.ReasonEngineTooOld, field.Forbidden(f.path, "needs version "+f.since+" of the Docker API, and the engine speaks "+b.in.APIVersion))
 		}
 	}
-}
-
-// older compares two API versions by their numbers: 1.9 is older than 1.10.
-func older(a, than string) bool {
-	aMajor, aMinor := versionNumbers(a)
-	major, minor := versionNumbers(than)
-	return aMajor < major || aMajor == major && aMinor < minor
-}
-
-// versionNumbers are 0 where there are none: as old as can be.
-func versionNumbers(v string) (major, minor int) {
-	a, b, _ := strings.Cut(v, ".")
-	major, _ = strconv.Atoi(a)
-	minor, _ = strconv.Atoi(b)
-	return major, minor
 }
