@@ -196,29 +196,30 @@ extraHosts: [{ip: 10.0.0.1, hostnames: [a, b]}]
 	}
 }
 
+// newerSpecs use each of the fields that engines may lack.
+var newerSpecs = map[string]struct{ spec, since string }{
+	"spec.mode":                       {`mode: GlobalJob`, "1.41"},
+	"spec.capabilities":               {`capabilities: {add: [ALL]}`, "1.41"},
+	"spec.ulimits":                    {`ulimits: [{name: nofile, soft: 1, hard: 2}]`, "1.41"},
+	"spec.resources.limits.pids":      {`resources: {limits: {pids: 5}}`, "1.41"},
+	"spec.mounts":                     {`mounts: [{type: Cluster, source: v, target: /v}]`, "1.42"},
+	"spec.healthcheck.startInterval":  {`healthcheck: {startInterval: 5s}`, "1.44"},
+	"spec.privileges.seccomp":         {`privileges: {seccomp: {mode: Unconfined}}`, "1.44"},
+	"spec.privileges.appArmor":        {`privileges: {appArmor: Disabled}`, "1.44"},
+	"spec.privileges.noNewPrivileges": {`privileges: {noNewPrivileges: true}`, "1.44"},
+	"spec.mounts[*].volume.subpath":   {`mounts: [{type: Volume, source: v, target: /v, volume: {subpath: x}}]`, "1.45"},
+	"spec.mounts[*].tmpfs.options":    {`mounts: [{type: Tmpfs, target: /v, tmpfs: {options: [noexec]}}]`, "1.46"},
+	"spec.oomScoreAdj":                {`oomScoreAdj: 5`, "1.46"},
+	"spec.resources.memorySwap":       {`resources: {limits: {memory: 1Gi}, memorySwap: 0}`, "1.52"},
+	"spec.resources.memorySwappiness": {`resources: {memorySwappiness: 0}`, "1.52"},
+}
+
 // TestOldEngines: what an engine would drop is refused, each with its version.
 func TestOldEngines(t *testing.T) {
-	tests := map[string]struct{ spec, since string }{
-		"spec.mode":                        {`mode: GlobalJob`, "1.41"},
-		"spec.capabilities":                {`capabilities: {add: [ALL]}`, "1.41"},
-		"spec.ulimits":                     {`ulimits: [{name: nofile, soft: 1, hard: 2}]`, "1.41"},
-		"spec.resources.limits.pids":       {`resources: {limits: {pids: 5}}`, "1.41"},
-		"spec.mounts":                      {`mounts: [{type: Cluster, source: v, target: /v}]`, "1.42"},
-		"spec.mounts[*].bind.nonRecursive": {`mounts: [{type: Bind, source: /v, target: /v, bind: {nonRecursive: true}}]`, "1.44"},
-		"spec.healthcheck.startInterval":   {`healthcheck: {startInterval: 5s}`, "1.44"},
-		"spec.privileges.seccomp":          {`privileges: {seccomp: {mode: Unconfined}}`, "1.44"},
-		"spec.privileges.appArmor":         {`privileges: {appArmor: Disabled}`, "1.44"},
-		"spec.privileges.noNewPrivileges":  {`privileges: {noNewPrivileges: true}`, "1.44"},
-		"spec.mounts[*].volume.subpath":    {`mounts: [{type: Volume, source: v, target: /v, volume: {subpath: x}}]`, "1.45"},
-		"spec.mounts[*].tmpfs.options":     {`mounts: [{type: Tmpfs, target: /v, tmpfs: {options: [noexec]}}]`, "1.46"},
-		"spec.oomScoreAdj":                 {`oomScoreAdj: 5`, "1.46"},
-		"spec.resources.memorySwap":        {`resources: {limits: {memory: 1Gi}, memorySwap: 0}`, "1.52"},
-		"spec.resources.memorySwappiness":  {`resources: {memorySwappiness: 0}`, "1.52"},
+	if len(newerSpecs) != len(newer) {
+		t.Errorf("%d tests of %d fields", len(newerSpecs), len(newer))
 	}
-	if len(tests) != len(newer) {
-		t.Errorf("%d tests of %d fields", len(tests), len(newer))
-	}
-	for path, tt := range tests {
+	for path, tt := range newerSpecs {
 		t.Run(path, func(t *testing.T) {
 			spec := parse(t, tt.spec)
 			_, err := Build(&spec, Inputs{ServiceName: "web", APIVersion: "1.40"})

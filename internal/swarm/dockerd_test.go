@@ -61,6 +61,7 @@ func testManager(t *testing.T, modern bool) {
 	}{
 		{"no drift after creation", (*manager).testNoDrift},
 		{"every change is seen", (*manager).testEveryChange},
+		{"versions", (*manager).testVersions},
 		{"a rename is refused", (*manager).testRename},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -201,12 +202,38 @@ func (m *manager) testNoDrift() {
 	}
 }
 
+// testVersions: the table of what engines lack is true. What this one lacks by the table, it
+// drops or refuses; and what it has by the table comes back as it was written.
+func (m *manager) testVersions() {
+	for path, tt := range newerSpecs {
+		spec := parse(m, tt.spec+"\n")
+		if spec.Mode == "" {
+			spec.Replicas = new(int32)
+		}
+		name := "v" + strings.Map(func(r rune) rune {
+			if strings.ContainsRune(".[]*", r) {
+				return '-'
+			}
+			return r
+		}, strings.TrimPrefix(path, "spec")) + "x"
+		d := mustBuild(m, spec, Inputs{ServiceName: name})
+		id, err := m.engine.ServiceCreate(m.ctx, d.Spec)
+		kept := err == nil
+		if kept {
+			kept = d.Diff(m.service(id).Spec).Empty()
+			m.must("remove", m.engine.ServiceRemove(m.ctx, id))
+		}
+		if has := engine.CompareAPIVersions(m.version, tt.since) >= 0; has != kept {
+			m.Errorf("%s is of API %s, the engine speaks %s: it keeps it: %v (%v)", path, tt.since, m.version, kept, err)
+		}
+	}
+}
+
 // supported takes out of a full spec what the engine's API lacks.
 func (m *manager) supported(s swarm.ServiceSpec) swarm.ServiceSpec {
 	c := s.TaskTemplate.ContainerSpec
 	lacks := func(version string) bool { return engine.CompareAPIVersions(m.version, version) < 0 }
 	if lacks("1.44") {
-		c.Mounts[0].BindOptions.NonRecursive = false
 		c.Healthcheck.StartInterval = 0
 		c.Privileges.Seccomp, c.Privileges.AppArmor, c.Privileges.NoNewPrivileges = nil, nil, false
 	}

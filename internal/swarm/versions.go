@@ -44,9 +44,6 @@ var newer = []struct {
 		return r != nil && r.Limits != nil && r.Limits.Pids != 0
 	}},
 	{root.Child("mounts"), "1.42", anyMount(func(m mount.Mount) bool { return m.Type == mount.TypeCluster })},
-	{root.Child("mounts").Key("*").Child("bind", "nonRecursive"), "1.44", anyMount(func(m mount.Mount) bool {
-		return m.BindOptions != nil && m.BindOptions.NonRecursive
-	})},
 	{root.Child("healthcheck", "startInterval"), "1.44", func(_ swarm.ServiceSpec, c *swarm.ContainerSpec) bool {
 		return c.Healthcheck != nil && c.Healthcheck.StartInterval != 0
 	}},
