@@ -191,13 +191,14 @@ type SwarmNodeReplicas struct {
 	// node is the node's host name.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	Node string `json:"node,omitempty"`
 
 	// replicas is how many tasks run there.
 	//
-	// +optional
-	// +kubebuilder:validation:Minimum=0
+	// +required
+	// +kubebuilder:validation:Minimum=1
 	Replicas int32 `json:"replicas,omitempty"`
 }
 
@@ -205,13 +206,15 @@ type SwarmNodeReplicas struct {
 type SwarmTaskError struct {
 	// taskID is the task's.
 	//
-	// +optional
+	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	TaskID string `json:"taskID,omitempty"`
 
 	// node is the host name of the node it was on, if it was placed.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=256
 	Node string `json:"node,omitempty"`
 
@@ -223,12 +226,14 @@ type SwarmTaskError struct {
 	// state is the task's state, as the engine spells it.
 	//
 	// +optional
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=32
 	State string `json:"state,omitempty"`
 
 	// error is the engine's own text.
 	//
-	// +optional
+	// +required
+	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=1024
 	Error string `json:"error,omitempty"`
 }

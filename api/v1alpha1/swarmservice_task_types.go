@@ -196,17 +196,15 @@ type SwarmPlacement struct {
 }
 
 // SwarmPlatform is an operating system and an architecture.
-//
-// +kubebuilder:validation:MinProperties=1
 type SwarmPlatform struct {
 	// os is the operating system, as in linux.
 	//
-	// +optional
+	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
 	OS string `json:"os,omitempty"`
 
-	// architecture is the processor's, as in amd64.
+	// architecture is the processor's, as in amd64. Without it, any.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -245,7 +243,7 @@ type SwarmRestartPolicy struct {
 	// maxAttempts is how many times within the window. Without it, any number.
 	//
 	// +optional
-	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Minimum=1
 	MaxAttempts int64 `json:"maxAttempts,omitempty"`
 
 	// window is the time in which attempts count. Without it, for ever.

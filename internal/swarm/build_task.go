@@ -172,7 +172,10 @@ func (b *builder) placement() *swarm.Placement {
 	for _, s := range p.Spread {
 		out.Preferences = append(out.Preferences, swarm.PlacementPreference{Spread: &swarm.SpreadOver{SpreadDescriptor: s}})
 	}
-	for _, v := range p.Platforms {
+	for i, v := range p.Platforms {
+		if v.OS == "" {
+			b.fault(dcv1.ReasonFieldInvalid, field.Required(root.Child("placement", "platforms").Index(i).Child("os"), ""))
+		}
 		out.Platforms = append(out.Platforms, swarm.Platform{OS: v.OS, Architecture: v.Architecture})
 	}
 	return out

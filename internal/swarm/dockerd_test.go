@@ -21,6 +21,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"os/exec"
 	"reflect"
 	"slices"
 	"strings"
@@ -40,6 +41,7 @@ const patience = 5 * time.Minute
 // manager is a real swarm of one node.
 type manager struct {
 	testing.TB
+	docker  *testbed.Dockerd
 	ctx     context.Context
 	engine  engine.Engine
 	version string // of the API, as negotiated
@@ -62,6 +64,7 @@ func testManager(t *testing.T, modern bool) {
 		{"no drift after creation", (*manager).testNoDrift},
 		{"every change is seen", (*manager).testEveryChange},
 		{"versions", (*manager).testVersions},
+		{"what the docker CLI makes", (*manager).testCLI},
 		{"a rename is refused", (*manager).testRename},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -86,7 +89,7 @@ func startManager(t *testing.T, modern bool) *manager {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	m := &manager{TB: t, ctx: ctx, engine: p.Open()}
+	m := &manager{TB: t, docker: d, ctx: ctx, engine: p.Open()}
 	t.Cleanup(func() { _ = m.engine.Close() })
 	ping, err := m.engine.Ping(ctx)
 	if err != nil {
@@ -225,6 +228,85 @@ func (m *manager) testVersions() {
 		}
 		if has := engine.CompareAPIVersions(m.version, tt.since) >= 0; has != kept {
 			m.Errorf("%s is of API %s, the engine speaks %s: it keeps it: %v (%v)", path, tt.since, m.version, kept, err)
+		}
+	}
+}
+
+// cli runs the docker CLI.
+func (m *manager) cli(args ...string) {
+	m.Helper()
+	cmd := exec.CommandContext(m.ctx, "docker", append([]string{"--host", m.docker.Endpoint()}, args...)...)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		m.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+}
+
+// testCLI: a service that was made by hand, and changed by hand.
+func (m *manager) testCLI() {
+	tests := map[string]struct{ flags, spec string }{
+		"cli-least": {``, ``},
+		"cli-full": {`--env A=b --env C= --label x=y --container-label z=1 --mount type=volume,source=v,target=/v --mount type=bind,source=/tmp,target=/t,readonly
+			--publish mode=host,target=80,published=8089 --limit-memory 64M --limit-cpu 0.5 --reserve-memory 32M --limit-pids 50
+			--constraint node.role==manager --placement-pref spread=node.labels.zone --health-cmd true --health-interval 5s --cap-add NET_ADMIN
+			--cap-drop all --host one:10.0.0.1 --dns 1.1.1.1 --dns-search example.com --dns-option ndots:2 --update-order start-first
+			--update-failure-action rollback --update-max-failure-ratio 0.25 --rollback-parallelism 0 --restart-condition on-failure --restart-max-attempts 3
+			--stop-grace-period 20s --stop-signal SIGINT --hostname h --ulimit nofile=1:2 --sysctl net.core.somaxconn=5 --user 5:6 --group 7
+			--workdir /srv --read-only --tty --init --log-driver json-file --log-opt max-size=1m --endpoint-mode dnsrr --replicas-max-per-node 3
+			--network name=back,alias=www --secret source=s1,target=key,uid=5,mode=0400 --config source=c1,target=/conf --entrypoint sleep`,
+			`
+env: [{name: A, value: b}, {name: C}]
+labels: {x: "y"}
+containerLabels: {z: "1"}
+mounts: [{type: Volume, source: v, target: /v}, {type: Bind, source: /tmp, target: /t, readOnly: true}]
+ports: [{targetPort: 80, publishedPort: 8089, publishMode: Host}]
+endpointMode: DNSRoundRobin
+resources: {limits: {cpu: 500m, memory: 64Mi, pids: 50}, reservations: {memory: 32Mi}}
+placement: {constraints: [node.role == manager], spread: [node.labels.zone], maxReplicasPerNode: 3}
+healthcheck: {test: [CMD-SHELL, "true"], interval: 5s}
+capabilities: {add: [NET_ADMIN], drop: [ALL]}
+extraHosts: [{ip: 10.0.0.1, hostnames: [one]}]
+dns: {nameservers: [1.1.1.1], searches: [example.com], options: ["ndots:2"]}
+updateConfig: {order: StartFirst, failureAction: Rollback, maxFailureRatio: "0.25"}
+rollbackConfig: {parallelism: 0}
+restartPolicy: {condition: OnFailure, maxAttempts: 3}
+stopGracePeriod: 20s
+stopSignal: SIGINT
+hostname: h
+ulimits: [{name: nofile, soft: 1, hard: 2}]
+sysctls: {net.core.somaxconn: "5"}
+user: "5:6"
+groups: ["7"]
+workingDir: /srv
+readOnlyRootFilesystem: true
+tty: true
+init: true
+logDriver: {name: json-file, options: {max-size: 1m}}
+networks: [{name: back, aliases: [www]}]
+secrets: [{target: key, secretName: s1, uid: "5", mode: 0400}]
+configs: [{target: /conf, configName: c1}]
+command: [sleep]
+`},
+	}
+	for name, tt := range tests {
+		args := []string{"service", "create", "--detach", "--no-resolve-image", "--replicas", "0", "--name", name}
+		m.cli(append(append(args, strings.Fields(tt.flags)...), "busybox:1")...)
+		m.Cleanup(func() { m.cli("service", "rm", name) })
+		d := mustBuild(m, parse(m, "replicas: 0\n"+tt.spec), Inputs{
+			ServiceName: name, APIVersion: m.version, Networks: map[string]string{"back": m.ids.network},
+			Secrets: map[string]Object{"key": {m.ids.secret, "s1"}}, Configs: map[string]Object{"/conf": {m.ids.config, "c1"}},
+		})
+		if diff := d.Diff(m.service(name).Spec); !diff.Empty() {
+			m.Errorf("%s: drift: %s", name, diff)
+		}
+		m.cli("service", "update", "--detach", "--force", name)
+		if diff := d.Diff(m.service(name).Spec); !diff.Empty() {
+			m.Errorf("%s: forced, drift: %s", name, diff)
+		}
+		m.cli("service", "update", "--detach", "--env-add", "TOKEN=hunter2", "--replicas", "1", "--constraint-add", "node.role==worker", name)
+		got := m.service(name).Spec
+		want := []string{"spec.env[TOKEN]", "spec.placement.constraints", "spec.replicas"}
+		if diff := d.Diff(got); !slices.Equal(diff.paths, want) {
+			m.Errorf("%s: changed by hand, drift: %s", name, diff)
 		}
 	}
 }

@@ -114,7 +114,11 @@ func (r *reader) placement(p *swarm.Placement) *dcv1.SwarmPlacement {
 			out.Spread = append(out.Spread, v.Spread.SpreadDescriptor)
 		}
 	}
-	for _, v := range p.Platforms {
+	for i, v := range p.Platforms {
+		if v.OS == "" {
+			r.note("Placement.Platforms["+strconv.Itoa(i)+"]", "names no operating system")
+			continue
+		}
 		out.Platforms = append(out.Platforms, dcv1.SwarmPlatform{OS: v.OS, Architecture: architecture(v.Architecture)})
 	}
 	return out
