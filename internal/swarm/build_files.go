@@ -182,6 +182,9 @@ func (b *builder) privileges() *swarm.Privileges {
 	path := root.Child("privileges")
 	out := &swarm.Privileges{NoNewPrivileges: ptr.Deref(p.NoNewPrivileges, false)}
 	if s := p.Seccomp; s != nil {
+		if (s.Mode == dcv1.SwarmSeccompCustom) != (s.Profile != "") {
+			b.invalid(path.Child("seccomp", "mode"), string(s.Mode), "a profile is required with mode Custom, and goes with no other")
+		}
 		out.Seccomp = &swarm.SeccompOpts{Mode: spell(b, path.Child("seccomp", "mode"), seccompModes, s.Mode), Profile: []byte(s.Profile)}
 	}
 	if mode := spell(b, path.Child("appArmor"), appArmorModes, p.AppArmor); mode != "" {

@@ -96,6 +96,10 @@ func TestFaults(t *testing.T) {
 		"nameserver":           {`dns: {nameservers: [one]}`, dcv1.ReasonFieldInvalid, "spec.dns.nameservers[0]: "},
 		"host":                 {`extraHosts: [{ip: 1.2.3.4 5, hostnames: [a]}]`, dcv1.ReasonFieldInvalid, "spec.extraHosts[0].ip: "},
 		"host name":            {`extraHosts: [{ip: 1.2.3.4, hostnames: ["a b"]}]`, dcv1.ReasonFieldInvalid, "spec.extraHosts[0].hostnames[0]: "},
+		"seccomp profile":      {`privileges: {seccomp: {mode: Default, profile: "{}"}}`, dcv1.ReasonFieldInvalid, "spec.privileges.seccomp.mode: "},
+		"oom":                  {`oomScoreAdj: 2000`, dcv1.ReasonQuantityOutOfRange, "spec.oomScoreAdj: "},
+		"tmpfs option":         {`mounts: [{type: Tmpfs, target: /a, tmpfs: {options: ["=5"]}}]`, dcv1.ReasonFieldInvalid, "spec.mounts[0].tmpfs.options[0]: "},
+		"platform":             {`placement: {platforms: [{architecture: amd64}]}`, dcv1.ReasonFieldInvalid, "spec.placement.platforms[0].os: "},
 		"enum":                 {`updateConfig: {order: Sideways}`, dcv1.ReasonFieldInvalid, "spec.updateConfig.order: "},
 	}
 	for name, tt := range tests {
