@@ -330,6 +330,38 @@ func TestSwarmServiceScale(t *testing.T) {
 	wantRefusal(t, err, "the global modes run one task on each node")
 }
 
+// TestSwarmServiceApply: several appliers share an object. What one of them does not say
+// stays as another one has it: replicas that an autoscaler set, and entries of lists.
+func TestSwarmServiceApply(t *testing.T) {
+	cluster := testenv.Start(t)
+	ns := cluster.Namespace(t)
+	apply := func(owner, spec string) {
+		t.Helper()
+		u := swarmServiceYAML(t, ns, "shared", spec)
+		if err := cluster.Client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(u), client.FieldOwner(owner)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const git = "env: [{name: A, value: a}]\nports: [{targetPort: 80}]\nmounts: [{type: Tmpfs, target: /a}]"
+	apply("argocd", git)
+	s := getSwarmService(t, cluster, swarmServiceYAML(t, ns, "shared", ""))
+	scale := autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}}
+	if err := cluster.Client.SubResource("scale").Update(t.Context(), s, client.WithSubResourceBody(&scale)); err != nil {
+		t.Fatal(err)
+	}
+	apply("team", "env: [{name: B, value: b}]\nports: [{targetPort: 81}]\nmounts: [{type: Tmpfs, target: /b}]")
+	apply("argocd", git)
+	s = getSwarmService(t, cluster, s)
+	if *s.Spec.Replicas != 5 || len(s.Spec.Env) != 2 || len(s.Spec.Ports) != 2 || len(s.Spec.Mounts) != 2 {
+		t.Errorf("%d replicas, env %v, ports %v, mounts %v", *s.Spec.Replicas, s.Spec.Env, s.Spec.Ports, s.Spec.Mounts)
+	}
+	apply("argocd", "ports: [{targetPort: 80}]")
+	s = getSwarmService(t, cluster, s)
+	if len(s.Spec.Env) != 1 || s.Spec.Env[0].Name != "B" || len(s.Spec.Ports) != 2 {
+		t.Errorf("env %v, ports %v", s.Spec.Env, s.Spec.Ports)
+	}
+}
+
 // printed are the columns of kubectl get, and the cells of the first row.
 func printed(t *testing.T, cluster *testenv.Cluster, ns string) (columns, cells string) {
 	t.Helper()

@@ -238,3 +238,15 @@ func TestNetworksByName(t *testing.T) {
 		t.Errorf("drift: %s\nwant:  %s", got, want)
 	}
 }
+
+// BenchmarkDiff is what one look at a service costs, one that says everything.
+func BenchmarkDiff(b *testing.B) {
+	have := full(anyIDs)
+	d := rebuild(b, have)
+	b.ReportAllocs()
+	for b.Loop() {
+		if !d.Diff(have).Empty() {
+			b.Fatal("drift")
+		}
+	}
+}
