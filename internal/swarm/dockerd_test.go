@@ -144,15 +144,19 @@ func (m *manager) create(spec swarm.ServiceSpec) string {
 	return id
 }
 
-// update writes a spec. The swarm itself writes to a service, its addresses for one, so a
-// version may be old by the time it is used.
 func (m *manager) update(what, id string, spec swarm.ServiceSpec) {
+	m.Helper()
+	m.must(what, m.tryUpdate(id, spec))
+}
+
+// tryUpdate writes a spec. The swarm itself writes to a service, its addresses for one, so a
+// version may be old by the time it is used.
+func (m *manager) tryUpdate(id string, spec swarm.ServiceSpec) error {
 	m.Helper()
 	for {
 		err := m.engine.ServiceUpdate(m.ctx, id, m.service(id).Version.Index, spec)
-		if engine.ClassOf(err) != engine.ClassConflict || m.ctx.Err() != nil {
-			m.must(what, err)
-			return
+		if !engine.IsConflict(err) || m.ctx.Err() != nil {
+			return err
 		}
 	}
 }
@@ -235,9 +239,16 @@ func (m *manager) testVersions() {
 // cli runs the docker CLI.
 func (m *manager) cli(args ...string) {
 	m.Helper()
-	cmd := exec.CommandContext(m.ctx, "docker", append([]string{"--host", m.docker.Endpoint()}, args...)...)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		m.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
+	for {
+		cmd := exec.CommandContext(m.ctx, "docker", append([]string{"--host", m.docker.Endpoint()}, args...)...)
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			return
+		}
+		// As in tryUpdate: the CLI does not try again.
+		if !strings.Contains(string(out), "update out of sequence") || m.ctx.Err() != nil {
+			m.Fatalf("docker %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
 	}
 }
 
@@ -416,12 +427,12 @@ func (m *manager) testRename() {
 	id := m.create(d.Spec)
 	renamed := d.Spec
 	renamed.Name = "after"
-	if err := m.engine.ServiceUpdate(m.ctx, id, m.service(id).Version.Index, renamed); err == nil {
+	if err := m.tryUpdate(id, renamed); err == nil {
 		m.Error("the engine renamed a service: spec.serviceName need not be immutable")
 	}
 	global := d.Spec
 	global.Mode = swarm.ServiceMode{Global: &swarm.GlobalService{}}
-	if err := m.engine.ServiceUpdate(m.ctx, id, m.service(id).Version.Index, global); err == nil {
+	if err := m.tryUpdate(id, global); err == nil {
 		m.Error("the engine changed a mode: spec.mode need not be immutable")
 	}
 }
