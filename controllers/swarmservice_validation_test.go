@@ -22,10 +22,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-<<<<<<< HEAD
-	"sigs.k8s.io/controller-runtime/pkg/client"
-=======
->>>>>>> swarm
 	"sigs.k8s.io/yaml"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
