@@ -29,6 +29,9 @@ const (
 	LabelOwnerName      = Prefix + "owner-name"
 )
 
+// LabelHost is the DockerHost of a SwarmService, in the text of status.selector only.
+const LabelHost = Prefix + "host"
+
 // Annotations of a SwarmService.
 const (
 	// AnnotationAdopt holds the id of a service that another UID owns, to take it over
