@@ -36,6 +36,8 @@ func (s *suite) testSwarm(t *testing.T) {
 		{"update out of sequence", s.testServiceSequence},
 		{"update and rollback in JSON", s.testServiceRaw},
 		{"errors", s.testServiceErrors},
+		{"secrets", s.testSecrets},
+		{"configs", s.testConfigs},
 		{"node", s.testNode},
 		{"node update", s.testNodeUpdate},
 	})
