@@ -29,6 +29,10 @@ const (
 	LabelOwnerName      = Prefix + "owner-name"
 )
 
+// LabelPullSecret, on a service, tells one content of its pull secret from another. It is a
+// keyed hash, which says nothing of the content.
+const LabelPullSecret = Prefix + "pull-secret"
+
 // LabelHost is the DockerHost of a SwarmService, in the text of status.selector only.
 const LabelHost = Prefix + "host"
 

@@ -89,11 +89,13 @@ type ListOptions struct {
 	// IDs keeps only these objects; empty means all. Unknown ids are left out
 	// of the answer and are no error.
 	IDs []string
-	// Names keeps only secrets, configs or networks of these names. At most one of
-	// IDs and Names is given.
+	// Names keeps only secrets, configs or networks of these names. At most one of these
+	// options is given.
 	Names []string
 	// Label keeps only objects that have it: a key, or key=value.
 	Label string
+	// Service keeps only the tasks of the service of that id.
+	Service string
 }
 
 // Watcher follows an engine's events.

@@ -95,9 +95,12 @@ func validServiceName(name string) bool {
 
 // labels are the user's and the owner's.
 func (b *builder) labels() map[string]string {
-	labels := make(map[string]string, len(b.spec.Labels)+3)
+	labels := make(map[string]string, len(b.spec.Labels)+4)
 	maps.Copy(labels, b.spec.Labels)
 	maps.Copy(labels, OwnerLabels(b.in.Owner))
+	if b.in.PullSecret != "" {
+		labels[dcv1.LabelPullSecret] = b.in.PullSecret
+	}
 	return labels
 }
 

@@ -38,6 +38,10 @@ type Inputs struct {
 	CredentialSpec Object
 	// Networks are the ids of networks, by name.
 	Networks map[string]string
+	// PullSecret is PullSecretHash of the credentials that are written with the service,
+	// empty where there are none. The engine never tells those, so that this is how a
+	// change of them is seen.
+	PullSecret string
 	// APIVersion is what is spoken to the engine; fields that it lacks are refused. Empty
 	// checks nothing.
 	APIVersion string

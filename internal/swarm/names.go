@@ -48,6 +48,12 @@ func ConfigName(key []byte, owner types.UID, service string, content []byte) str
 	return objectName(key, "config", owner, service, content)
 }
 
+// PullSecretHash tells one content of a SwarmService's pull secret from another, and
+// nothing else.
+func PullSecretHash(key []byte, owner types.UID, content []byte) string {
+	return objectName(key, "pull secret", owner, "", content)
+}
+
 func objectName(key []byte, kind string, owner types.UID, service string, content []byte) string {
 	mac := hmac.New(sha256.New, key)
 	for _, part := range [][]byte{[]byte(kind), []byte(owner), content} {

@@ -73,6 +73,7 @@ func userLabels(labels map[string]string) map[string]string {
 	for k := range OwnerLabels(Owner{UID: "any"}) {
 		delete(out, k)
 	}
+	delete(out, dcv1.LabelPullSecret)
 	return orNil(out)
 }
 

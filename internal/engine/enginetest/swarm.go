@@ -118,6 +118,11 @@ func (s *suite) testService(t *testing.T) {
 		t.Errorf("it is listed as %q, version %d, labels %v; it has the version %d", o.Name, o.Version, o.Labels, v.Version.Index)
 	}
 
+	of, err := s.e.List(ctx, engine.Tasks, engine.ListOptions{Service: id})
+	if s.must(t, "list the service's tasks", err); len(of) != 1 || of[0].ID != first.ID {
+		t.Errorf("the service's tasks are %+v, want %s", of, first.ID)
+	}
+
 	two := uint64(2)
 	spec.Mode.Replicated.Replicas = &two
 	s.must(t, "scale to 2", s.e.ServiceUpdate(ctx, id, o.Version, spec))

@@ -65,8 +65,11 @@ func (c *client) List(ctx context.Context, kind engine.Kind, opts engine.ListOpt
 		return c.listNamed(ctx, kind, path, opts)
 	}
 	if len(opts.IDs) == 0 {
-		if opts.Label != "" {
+		switch {
+		case opts.Label != "":
 			query.Set("filters", filterOf("label", map[string]bool{opts.Label: true}))
+		case opts.Service != "":
+			query.Set("filters", filterOf("service", map[string]bool{opts.Service: true}))
 		}
 		return c.listPage(ctx, kind, path, query, nil)
 	}
