@@ -34,6 +34,8 @@ type serviceMemory struct {
 	// written is what was written that the host cache may not have listed yet.
 	written writtenService
 	refused refusal
+	// corrections are those of drift, in a row.
+	corrections corrections
 	// seen is the service's version, and when it was first seen: tasks that were listed
 	// before say nothing of it.
 	seen seenVersion
@@ -53,6 +55,12 @@ type refusal struct {
 	sum   string
 	fault *SpecFault
 	until time.Time
+}
+
+// corrections counts how often drift was corrected, and when last.
+type corrections struct {
+	count int
+	last  time.Time
 }
 
 type seenVersion struct {

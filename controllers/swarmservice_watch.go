@@ -20,104 +20,114 @@ import (
 	"context"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 )
 
-// Indexes that find the SwarmServices that name a Secret or a ConfigMap.
 const (
-	serviceSecretIndex    = "spec.secretKeyRef"
-	serviceConfigMapIndex = "spec.configMapKeyRef"
+	// serviceHostIndex and serviceNameIndex find the SwarmServices of a host, and those
+	// that name a service.
+	serviceHostIndex = "spec.hostRef.name"
+	serviceNameIndex = "spec.serviceName"
 )
 
-// +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get;list;watch
+// SwarmSources is the part of the host cache that tells of changes.
+type SwarmSources interface {
+	SourceFor(requests func(hostcache.Change) []reconcile.Request) source.Source
+	SwarmSource(requests func(hostcache.SwarmChange) []reconcile.Request) source.Source
+}
 
-// WatchSwarmSources has SwarmServices reconciled when a Secret or ConfigMap that they name
-// changes. Both are watched as metadata only.
-func WatchSwarmSources(ctx context.Context, mgr ctrl.Manager, b *builder.Builder) (*builder.Builder, error) {
-	for index, names := range map[string]func(*dcv1.SwarmServiceSpec) []string{
-		serviceSecretIndex: namedSecrets, serviceConfigMapIndex: namedConfigMaps,
+// SetupWithManager registers the reconciler; changes is the host cache.
+func (r *SwarmServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager, changes SwarmSources) error {
+	r.init()
+	for index, of := range map[string]func(*dcv1.SwarmService) string{
+		serviceHostIndex: func(s *dcv1.SwarmService) string { return s.Spec.HostRef.Name },
+		serviceNameIndex: (*dcv1.SwarmService).ServiceName,
 	} {
 		err := mgr.GetFieldIndexer().IndexField(ctx, &dcv1.SwarmService{}, index, func(o client.Object) []string {
-			return names(&o.(*dcv1.SwarmService).Spec)
+			return []string{of(o.(*dcv1.SwarmService))}
 		})
 		if err != nil {
-			return nil, fmt.Errorf("indexing SwarmServices by %s: %w", index, err)
+			return fmt.Errorf("indexing SwarmServices by %s: %w", index, err)
 		}
 	}
-	changed := builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})
-	return b.
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(servicesNaming(mgr.GetClient(), serviceSecretIndex)), changed).
-		WatchesMetadata(&corev1.ConfigMap{}, handler.EnqueueRequestsFromMapFunc(servicesNaming(mgr.GetClient(), serviceConfigMapIndex)), changed), nil
+	// What is followed for a leader that ends is nobody's interest.
+	err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		<-ctx.Done()
+		r.memories.stop()
+		return nil
+	}))
+	if err != nil {
+		return fmt.Errorf("adding the end of the SwarmServices' controller: %w", err)
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("swarmservice").
+		For(&dcv1.SwarmService{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
+		WatchesRawSource(changes.SourceFor(r.ofHost)).
+		WatchesRawSource(changes.SwarmSource(r.ofSwarm)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: serviceWorkers}).
+		Complete(r)
 }
 
-func servicesNaming(c client.Client, index string) handler.MapFunc {
-	return func(ctx context.Context, source client.Object) []reconcile.Request {
-		services := &dcv1.SwarmServiceList{}
-		err := c.List(ctx, services, client.InNamespace(source.GetNamespace()), client.MatchingFields{index: source.GetName()})
-		if err != nil {
-			// The list is served from memory; it fails only while the informer starts,
-			// and then every service is reconciled anyway.
-			ctrl.LoggerFrom(ctx).Error(err, "listing the SwarmServices that name an object", "name", source.GetName())
-			return nil
+func (r *SwarmServiceReconciler) init() {
+	if r.Clock == nil {
+		r.Clock = clock.RealClock{}
+	}
+	if r.Metrics == nil {
+		r.Metrics = NewSwarmServiceMetrics()
+	}
+	r.memories = newServiceMemories(r.Hosts.FollowTasks)
+}
+
+// ofHost finds the services whose host has turned. Those of a swarm hear of it from the
+// swarm; these are what a host says that is none, or not yet.
+func (r *SwarmServiceReconciler) ofHost(ch hostcache.Change) []reconcile.Request {
+	if !ch.Condition {
+		return nil
+	}
+	return r.requests(ch.Key.Namespace, client.MatchingFields{serviceHostIndex: ch.Key.Name})
+}
+
+// ofSwarm finds the services that a change of a swarm concerns.
+func (r *SwarmServiceReconciler) ofSwarm(ch hostcache.SwarmChange) []reconcile.Request {
+	if ch.All {
+		return r.requests(ch.Key.Namespace)
+	}
+	var list []reconcile.Request
+	for _, name := range ch.Names {
+		// Of another swarm's too: it may wait for a service to be gone.
+		list = append(list, r.requests(ch.Key.Namespace, client.MatchingFields{serviceNameIndex: name})...)
+	}
+	for _, id := range ch.ServiceIDs {
+		if key, ok := r.memories.byService(ch.Key, id); ok {
+			list = append(list, reconcile.Request{NamespacedName: key})
 		}
-		requests := make([]reconcile.Request, 0, len(services.Items))
-		for i := range services.Items {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&services.Items[i])})
-		}
-		return requests
 	}
+	return list
 }
 
-// namedSecrets are the Secrets of a spec, each once.
-func namedSecrets(spec *dcv1.SwarmServiceSpec) []string {
-	var names nameSet
-	for _, e := range spec.Env {
-		if e.ValueFrom != nil {
-			names.add(e.ValueFrom.SecretKeyRef)
-		}
+func (r *SwarmServiceReconciler) requests(namespace string, opts ...client.ListOption) []reconcile.Request {
+	services := &dcv1.SwarmServiceList{}
+	opts = append(opts, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
+	if err := r.Client.List(context.Background(), services, opts...); err != nil {
+		// The list is served from memory; it fails only while the informer starts, and
+		// then every service is reconciled anyway.
+		ctrl.Log.WithName("swarmservice").V(1).Info("The SwarmServices are not listed yet", "namespace", namespace, "message", err.Error())
+		return nil
 	}
-	for _, f := range spec.Secrets {
-		names.add(f.SecretKeyRef)
+	list := make([]reconcile.Request, 0, len(services.Items))
+	for i := range services.Items {
+		list = append(list, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&services.Items[i])})
 	}
-	if spec.PullSecretRef != nil {
-		names.add(&dcv1.LocalKeyReference{Name: spec.PullSecretRef.Name})
-	}
-	return names.list
-}
-
-func namedConfigMaps(spec *dcv1.SwarmServiceSpec) []string {
-	var names nameSet
-	for _, e := range spec.Env {
-		if e.ValueFrom != nil {
-			names.add(e.ValueFrom.ConfigMapKeyRef)
-		}
-	}
-	for _, f := range spec.Configs {
-		names.add(f.ConfigMapKeyRef)
-	}
-	return names.list
-}
-
-type nameSet struct {
-	list []string
-	seen map[string]bool
-}
-
-func (s *nameSet) add(ref *dcv1.LocalKeyReference) {
-	if ref == nil || s.seen[ref.Name] {
-		return
-	}
-	if s.seen == nil {
-		s.seen = map[string]bool{}
-	}
-	s.seen[ref.Name] = true
-	s.list = append(s.list, ref.Name)
+	return list
 }

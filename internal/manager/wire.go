@@ -65,6 +65,11 @@ func addAll(ctx context.Context, mgr ctrl.Manager, o Options) (closeAll func() e
 	if err := addControllers(ctx, mgr, hosts, o); err != nil {
 		return closeAll, err
 	}
+	unregisterServices, err := addSwarmServices(ctx, mgr, hosts, recorder)
+	if err != nil {
+		return closeAll, err
+	}
+	closers = append(closers, unregisterServices)
 	expired, err := addPermissions(ctx, mgr, recorder)
 	if err != nil {
 		return closeAll, err
@@ -111,6 +116,22 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Cach
 		return fmt.Errorf("adding the controller of DockerHosts: %w", err)
 	}
 	return nil
+}
+
+// addSwarmServices adds what keeps SwarmServices.
+func addSwarmServices(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Cache, recorder audit.Recorder) (unregister func() error, err error) {
+	service := &controllers.SwarmServiceReconciler{
+		Client: mgr.GetClient(), Hosts: hosts, Inputs: controllers.SwarmNames{}, Audit: recorder,
+		Recorder: mgr.GetEventRecorder(component), Metrics: controllers.NewSwarmServiceMetrics(),
+	}
+	if err := service.SetupWithManager(ctx, mgr, hosts); err != nil {
+		return nil, fmt.Errorf("adding the controller of SwarmServices: %w", err)
+	}
+	dependants := &controllers.DockerHostDependantsReconciler{Client: mgr.GetClient()}
+	if err := dependants.SetupWithManager(mgr); err != nil {
+		return nil, fmt.Errorf("adding the controller of DockerHosts with SwarmServices: %w", err)
+	}
+	return registerMetrics(service.Metrics)
 }
 
 // registerMetrics adds a collector to controller-runtime's registry, which is the
