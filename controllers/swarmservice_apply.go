@@ -125,6 +125,7 @@ func (t *serviceTurn) desired(ctx context.Context) (swarm.Desired, error) {
 	if err != nil {
 		return swarm.Desired{}, err
 	}
+	t.registryAuth = in.RegistryAuth
 	desired, err := swarm.Build(&t.svc.Spec, in.Inputs)
 	var faults swarm.Faults
 	if errors.As(err, &faults) {

@@ -131,6 +131,7 @@ func (t *serviceTurn) part(ctx context.Context, have *engineswarm.Service, orpha
 		for label := range swarm.OwnerLabels(owner(t.svc)) {
 			delete(spec.Labels, label)
 		}
+		delete(spec.Labels, dcv1.LabelPullSecret)
 		if again, err = t.write(ctx, have, spec); err == nil && !again {
 			t.Recorder.Eventf(t.svc, nil, corev1.EventTypeNormal, dcv1.ReasonOrphaned, actionUpdateService, "%s", "The object goes, and its service stays without an owner.")
 		}

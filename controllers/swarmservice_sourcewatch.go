@@ -39,9 +39,9 @@ const (
 
 // +kubebuilder:rbac:groups="",resources=secrets;configmaps,verbs=get;list;watch
 
-// WatchSwarmSources has SwarmServices reconciled when a Secret or ConfigMap that they name
+// watchNamed has SwarmServices reconciled when a Secret or ConfigMap that they name
 // changes. Both are watched as metadata only.
-func WatchSwarmSources(ctx context.Context, mgr ctrl.Manager, b *builder.Builder) (*builder.Builder, error) {
+func watchNamed(ctx context.Context, mgr ctrl.Manager, b *builder.Builder) (*builder.Builder, error) {
 	for index, names := range map[string]func(*dcv1.SwarmServiceSpec) []string{
 		serviceSecretIndex: namedSecrets, serviceConfigMapIndex: namedConfigMaps,
 	} {

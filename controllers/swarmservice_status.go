@@ -75,7 +75,7 @@ type serviceView struct {
 func setServiceStatus(svc *dcv1.SwarmService, v *serviceView, now time.Time) (counts taskCounts) {
 	s := &svc.Status
 	s.ObservedGeneration = svc.Generation
-	s.Selector = dcv1.LabelOwnerUID + "=" + string(svc.UID)
+	s.Selector = swarm.Selector(svc.UID, svc.Spec.HostRef.Name)
 	if v.servedBy != "" {
 		s.ServedBy = v.servedBy
 	}

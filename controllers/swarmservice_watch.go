@@ -70,7 +70,11 @@ func (r *SwarmServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.
 	if err != nil {
 		return fmt.Errorf("adding the end of the SwarmServices' controller: %w", err)
 	}
-	return ctrl.NewControllerManagedBy(mgr).
+	named, err := watchNamed(ctx, mgr, ctrl.NewControllerManagedBy(mgr))
+	if err != nil {
+		return err
+	}
+	return named.
 		Named("swarmservice").
 		For(&dcv1.SwarmService{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WatchesRawSource(changes.SourceFor(r.ofHost)).

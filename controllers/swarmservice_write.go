@@ -43,7 +43,7 @@ const (
 func (t *serviceTurn) create(ctx context.Context, desired swarm.Desired) (id string, again bool, err error) {
 	object := audit.Object{Kind: "Service", Name: desired.Spec.Name}
 	err = t.on.Write(ctx, "create", object, func(ctx context.Context, eng engine.Engine) (err error) {
-		id, err = eng.ServiceCreate(ctx, desired.Spec)
+		id, err = eng.ServiceCreate(ctx, desired.Spec, engine.WithRegistryAuth(t.registryAuth))
 		return err
 	})
 	if id != "" && errors.Is(err, audit.ErrOutcomeNotRecorded) {
@@ -78,7 +78,7 @@ func (t *serviceTurn) update(ctx context.Context, desired swarm.Desired, have *e
 
 func (t *serviceTurn) write(ctx context.Context, have *engineswarm.Service, spec engineswarm.ServiceSpec) (again bool, err error) {
 	err = t.on.Write(ctx, "update", serviceObject(have), func(ctx context.Context, eng engine.Engine) error {
-		return eng.ServiceUpdate(ctx, have.ID, have.Version.Index, spec)
+		return eng.ServiceUpdate(ctx, have.ID, have.Version.Index, spec, engine.WithRegistryAuth(t.registryAuth))
 	})
 	again = outOfSequence(err) || engine.IsNotFound(err)
 	if again {

@@ -23,6 +23,7 @@ import (
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -31,6 +32,7 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/engine/moby"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
+	"github.com/dockercontrol/dockercontrol/internal/keyring"
 )
 
 // addAll adds everything that the manager runs. closeAll releases what outlives
@@ -65,7 +67,7 @@ func addAll(ctx context.Context, mgr ctrl.Manager, o Options) (closeAll func() e
 	if err := addControllers(ctx, mgr, hosts, o); err != nil {
 		return closeAll, err
 	}
-	unregisterServices, err := addSwarmServices(ctx, mgr, hosts, recorder)
+	unregisterServices, err := addSwarmServices(ctx, mgr, hosts, recorder, keys)
 	if err != nil {
 		return closeAll, err
 	}
@@ -119,9 +121,12 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Cach
 }
 
 // addSwarmServices adds what keeps SwarmServices.
-func addSwarmServices(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Cache, recorder audit.Recorder) (unregister func() error, err error) {
+func addSwarmServices(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Cache, recorder audit.Recorder, keys *keyring.Keyring) (unregister func() error, err error) {
+	inputs := &controllers.SwarmObjects{
+		Live: mgr.GetAPIReader(), Keys: keys, Policies: &controllers.SwarmPolicies{Reader: mgr.GetAPIReader()}, Clock: clock.RealClock{},
+	}
 	service := &controllers.SwarmServiceReconciler{
-		Client: mgr.GetClient(), Hosts: hosts, Inputs: controllers.SwarmNames{}, Audit: recorder,
+		Client: mgr.GetClient(), Hosts: hosts, Inputs: inputs, Audit: recorder,
 		Recorder: mgr.GetEventRecorder(component), Metrics: controllers.NewSwarmServiceMetrics(),
 	}
 	if err := service.SetupWithManager(ctx, mgr, hosts); err != nil {
