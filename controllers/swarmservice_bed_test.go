@@ -21,11 +21,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
+	eventsv1 "k8s.io/api/events/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
@@ -228,4 +230,13 @@ func (b *swarmBed) waitGone(obj client.Object) {
 func (b *swarmBed) waitEngine(name string, check func(*engineswarm.Service) error) {
 	b.t.Helper()
 	testenv.Eventually(b.t, 2*time.Second, func(context.Context) error { return check(b.onEngine(name)) })
+}
+
+// events are an object's Events.
+func (b *swarmBed) events(ctx context.Context, obj client.Object) ([]eventsv1.Event, error) {
+	var all eventsv1.EventList
+	if err := b.Client.List(ctx, &all, client.InNamespace(b.ns)); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all.Items, func(e eventsv1.Event) bool { return e.Regarding.UID != obj.GetUID() }), nil
 }
