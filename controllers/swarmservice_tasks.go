@@ -179,9 +179,10 @@ func sameIteration(service *swarm.Service, t *swarm.Task) bool {
 }
 
 // sameTemplate compares what tasks run. Where they may run does not count: the engine
-// lets a task be whose node still suits.
+// lets a task be whose node still suits. It tells the runtime of services only.
 func sameTemplate(a, b swarm.TaskSpec) bool {
 	a.Placement, b.Placement = nil, nil
+	a.Runtime, b.Runtime = "", ""
 	return equality.Semantic.DeepEqual(a, b)
 }
 
