@@ -104,7 +104,7 @@ func sameIDs(a, b map[string]bool) bool {
 func neededFiles(ctx context.Context, on SwarmAccess, service string) (ids map[string]bool, settled bool, err error) {
 	raw, err := on.Engine.Inspect(ctx, engine.Services, service)
 	if engine.IsNotFound(err) {
-		return nil, false, nil
+		return nil, true, nil // and so it needs nothing
 	}
 	if err != nil {
 		return nil, false, err
@@ -196,8 +196,15 @@ func (s *SwarmObjects) Release(ctx context.Context, svc *dcv1.SwarmService, on S
 	if err := s.shelves.refresh(ctx, on, s.Clock.Now()); err != nil {
 		return err
 	}
-	// The engine keeps what the orphaned service names.
-	for key, f := range s.shelves.filter(on.Swarm, func(f shelfFile) bool { return f.owner == string(svc.UID) }) {
+	needed := map[string]bool{}
+	if orphaned {
+		var settled bool
+		var err error
+		if needed, settled, err = neededFiles(ctx, on, svc.ServiceName()); err != nil || !settled {
+			return err
+		}
+	}
+	for key, f := range s.shelves.filter(on.Swarm, func(f shelfFile) bool { return f.owner == string(svc.UID) && !needed[f.id] }) {
 		if _, err := s.removeFile(ctx, on, key, f); err != nil {
 			return err
 		}
