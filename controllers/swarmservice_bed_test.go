@@ -195,9 +195,11 @@ func (b *swarmBed) byHand(name string, change func(*engineswarm.ServiceSpec)) {
 func (b *swarmBed) createByHand(name string, labels map[string]string) string {
 	b.t.Helper()
 	body, err := json.Marshal(engineswarm.ServiceSpec{
-		Annotations:  engineswarm.Annotations{Name: name, Labels: labels},
-		TaskTemplate: engineswarm.TaskSpec{ContainerSpec: &engineswarm.ContainerSpec{Image: "app-0:1", Command: []string{"sleep", "500"}}},
-		Mode:         engineswarm.ServiceMode{Replicated: &engineswarm.ReplicatedService{Replicas: ptr.To[uint64](1)}},
+		Annotations: engineswarm.Annotations{Name: name, Labels: labels},
+		TaskTemplate: engineswarm.TaskSpec{ContainerSpec: &engineswarm.ContainerSpec{
+			Image: "app-0:1", Command: []string{"sleep", "500"}, StopGracePeriod: new(time.Duration),
+		}},
+		Mode: engineswarm.ServiceMode{Replicated: &engineswarm.ReplicatedService{Replicas: ptr.To[uint64](1)}},
 	})
 	if err != nil {
 		b.t.Fatal(err)

@@ -94,6 +94,7 @@ func TestSwarmServiceSteady(t *testing.T) {
 		s.Labels = map[string]string{"x": "y"}
 	})
 	b.WaitEvent(t, svc, "Normal Converged")
+	b.WaitCounts(t, b.hosts[0], 2, 0, 10*time.Second)
 	writes, version := b.mgr.Writes(), b.onEngine("web").Version.Index
 	// An event of another service has everything listed again, and a mark of ours in the
 	// object reconciled.
