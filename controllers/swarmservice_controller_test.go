@@ -31,6 +31,7 @@ import (
 
 // TestSwarmServiceLife: created, scaled, updated, steady, deleted.
 func TestSwarmServiceLife(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 2)
 	svc := b.run("web", func(s *dcv1.SwarmServiceSpec) { s.Replicas = ptr.To[int32](3) })
 
@@ -88,6 +89,7 @@ func TestSwarmServiceLife(t *testing.T) {
 // TestSwarmServiceSteady: nothing is written where nothing changes, to the engine or to
 // the API server.
 func TestSwarmServiceSteady(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	svc := b.run("web", func(s *dcv1.SwarmServiceSpec) {
 		s.Env = []dcv1.SwarmEnvVar{{Name: "B", Value: ptr.To("1")}, {Name: "A", Value: ptr.To("2")}}
@@ -115,6 +117,7 @@ func TestSwarmServiceSteady(t *testing.T) {
 
 // TestSwarmServiceModes: the other modes.
 func TestSwarmServiceModes(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 1)
 	everywhere := b.newService("everywhere", func(s *dcv1.SwarmServiceSpec) { s.Mode, s.Replicas = dcv1.SwarmGlobal, nil })
 	job := b.newService("job", func(s *dcv1.SwarmServiceSpec) {
@@ -140,6 +143,7 @@ func TestSwarmServiceModes(t *testing.T) {
 
 // TestSwarmServiceSuspended: nothing is written while spec.suspend is true.
 func TestSwarmServiceSuspended(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	early := b.newService("early", func(s *dcv1.SwarmServiceSpec) { s.Suspend = ptr.To(true) })
 	b.Create(t, early)

@@ -31,6 +31,7 @@ import (
 // TestSwarmServiceFailover: another manager of the swarm serves when one dies, and the
 // loss of all is said.
 func TestSwarmServiceFailover(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 3, 0)
 	svc := b.run("web", nil)
 	b.nodes[0].Close()
@@ -62,6 +63,7 @@ func TestSwarmServiceFailover(t *testing.T) {
 // TestSwarmServiceMoved: spec.hostRef of another swarm is refused while the old one has
 // the service.
 func TestSwarmServiceMoved(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	b.join("x", 1, 0)
 	svc := b.run("web", nil)
@@ -90,6 +92,7 @@ func TestSwarmServiceMoved(t *testing.T) {
 // TestSwarmServiceUnreachable: the object goes without its swarm where an annotation says
 // so, and not before.
 func TestSwarmServiceUnreachable(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	svc := b.run("web", nil)
 	if err := b.nodes[0].SetFault(sim.Fault{Mode: sim.Refuse}); err != nil {
@@ -116,6 +119,7 @@ func TestSwarmServiceUnreachable(t *testing.T) {
 // TestSwarmServiceNamespaceGoes: everything in a namespace is deleted at once. The host
 // waits for its services, and they have its connection.
 func TestSwarmServiceNamespaceGoes(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	services := []*dcv1.SwarmService{b.run("one", nil), b.run("two", nil)}
 	b.WaitHost(t, b.hosts[0], 5*time.Second, func(h *dcv1.DockerHost) error {

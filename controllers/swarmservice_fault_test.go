@@ -32,6 +32,7 @@ import (
 // TestSwarmServiceBadInput: each fault has its own reason, and a message that names the
 // field.
 func TestSwarmServiceBadInput(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 1)
 	alone := startSim(t, sim.Options{Name: "alone", Images: 1})
 	b.Create(t, testenv.NewHost(b.ns, "alone", alone.endpoint()))
@@ -88,6 +89,7 @@ func TestSwarmServiceBadInput(t *testing.T) {
 
 // TestSwarmServiceTaskErrors: what keeps tasks from running is said, in the task's words.
 func TestSwarmServiceTaskErrors(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	for _, test := range []struct {
 		name, reason, says string
@@ -112,6 +114,7 @@ func TestSwarmServiceTaskErrors(t *testing.T) {
 // TestSwarmServiceRollback: the engine's rollback is told as what it is, and not fought
 // until the spec changes.
 func TestSwarmServiceRollback(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	update := func(action dcv1.SwarmFailureAction) func(*dcv1.SwarmServiceSpec) {
 		return func(s *dcv1.SwarmServiceSpec) {
