@@ -27,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
 // TestSwarmServiceLife: created, scaled, updated, steady, deleted.
@@ -109,6 +110,12 @@ func TestSwarmServiceSteady(t *testing.T) {
 	time.Sleep(3 * time.Second) // the absence of writes has no condition to wait for
 	if n := b.mgr.Writes() - writes; n != 0 {
 		t.Errorf("the manager wrote %d times to the API server", n)
+	}
+	b.mgr.Stop(t)
+	b.mgr = b.StartManager(t, testenv.ManagerOptions(b.ns)) // remembers nothing
+	time.Sleep(3 * time.Second)
+	if n := b.mgr.Writes(); n != 0 {
+		t.Errorf("a manager that starts wrote %d times to the API server", n)
 	}
 	if v := b.onEngine("web").Version.Index; v != version {
 		t.Errorf("the service went from version %d to %d", version, v)
