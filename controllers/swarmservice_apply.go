@@ -26,6 +26,7 @@ import (
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/swarm"
@@ -89,7 +90,10 @@ func (t *serviceTurn) apply(ctx context.Context, have *engineswarm.Service) {
 	}
 	if !isTrue(t.svc.Spec.Suspend) {
 		if err := t.addFinalizer(ctx, t.svc); err != nil {
-			t.err, t.silent = err, true
+			t.silent = true
+			if t.again = conflictPause; !apierrors.IsConflict(err) {
+				t.again, t.err = 0, err
+			}
 			return
 		}
 		t.before.ResourceVersion, t.before.Finalizers = t.svc.ResourceVersion, t.svc.Finalizers

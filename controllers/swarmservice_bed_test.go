@@ -61,8 +61,16 @@ func startSwarm(t *testing.T, managers, workers int) *swarmBed {
 	return b
 }
 
-// join adds another swarm of engines, with hosts named by the prefix.
+// join adds another swarm of engines, with hosts named by the prefix, and waits for them.
 func (b *swarmBed) join(prefix string, managers, workers int) {
+	b.t.Helper()
+	b.swarm(prefix, managers, workers)
+	for _, host := range b.hosts {
+		b.WaitReady(b.t, host, "True/Connected", 5*time.Second)
+	}
+}
+
+func (b *swarmBed) swarm(prefix string, managers, workers int) {
 	b.t.Helper()
 	s := sim.NewSwarm(sim.SwarmOptions{Seed: b.ns + prefix, NodeTimeout: 500 * time.Millisecond, TaskDelay: time.Millisecond})
 	b.t.Cleanup(s.Close)
@@ -75,9 +83,6 @@ func (b *swarmBed) join(prefix string, managers, workers int) {
 		host := testenv.NewHost(b.ns, opts.Name, node.endpoint())
 		b.Create(b.t, host)
 		b.nodes, b.hosts = append(b.nodes, node), append(b.hosts, host)
-	}
-	for _, host := range b.hosts {
-		b.WaitReady(b.t, host, "True/Connected", 5*time.Second)
 	}
 }
 
@@ -195,9 +200,11 @@ func (b *swarmBed) byHand(name string, change func(*engineswarm.ServiceSpec)) {
 func (b *swarmBed) createByHand(name string, labels map[string]string) string {
 	b.t.Helper()
 	body, err := json.Marshal(engineswarm.ServiceSpec{
-		Annotations:  engineswarm.Annotations{Name: name, Labels: labels},
-		TaskTemplate: engineswarm.TaskSpec{ContainerSpec: &engineswarm.ContainerSpec{Image: "app-0:1", Command: []string{"sleep", "500"}}},
-		Mode:         engineswarm.ServiceMode{Replicated: &engineswarm.ReplicatedService{Replicas: ptr.To[uint64](1)}},
+		Annotations: engineswarm.Annotations{Name: name, Labels: labels},
+		TaskTemplate: engineswarm.TaskSpec{ContainerSpec: &engineswarm.ContainerSpec{
+			Image: "app-0:1", Command: []string{"sleep", "500"}, StopGracePeriod: new(time.Duration),
+		}},
+		Mode: engineswarm.ServiceMode{Replicated: &engineswarm.ReplicatedService{Replicas: ptr.To[uint64](1)}},
 	})
 	if err != nil {
 		b.t.Fatal(err)

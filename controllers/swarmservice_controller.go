@@ -180,7 +180,7 @@ func (t *serviceTurn) save(ctx context.Context) (ctrl.Result, error) {
 		}
 	}()
 	if t.silent {
-		return ctrl.Result{RequeueAfter: t.again}, t.err
+		return t.next()
 	}
 	counts := setServiceStatus(t.svc, &t.view, t.now)
 	t.soon(counts.settlesIn)
@@ -188,7 +188,8 @@ func (t *serviceTurn) save(ctx context.Context) (ctrl.Result, error) {
 	t.followUntilDone(ctx)
 	changed, err := status.Patch(ctx, t.Client, t.svc, t.before)
 	if apierrors.IsConflict(err) {
-		return ctrl.Result{RequeueAfter: conflictPause}, t.err
+		t.again = conflictPause
+		return t.next()
 	}
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("writing the status: %w", err)
@@ -196,7 +197,15 @@ func (t *serviceTurn) save(ctx context.Context) (ctrl.Result, error) {
 	if changed {
 		t.events = append(t.events, serviceEvents(&t.before.Status, &t.svc.Status)...)
 	}
-	return ctrl.Result{RequeueAfter: t.again}, t.err
+	return t.next()
+}
+
+// next is when to look again: an error has its own pause.
+func (t *serviceTurn) next() (ctrl.Result, error) {
+	if t.err != nil {
+		return ctrl.Result{}, t.err
+	}
+	return ctrl.Result{RequeueAfter: t.again}, nil
 }
 
 // addFinalizer holds the object before anything is made for it.

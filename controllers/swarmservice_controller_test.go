@@ -27,10 +27,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
 // TestSwarmServiceLife: created, scaled, updated, steady, deleted.
 func TestSwarmServiceLife(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 2)
 	svc := b.run("web", func(s *dcv1.SwarmServiceSpec) { s.Replicas = ptr.To[int32](3) })
 
@@ -88,12 +90,14 @@ func TestSwarmServiceLife(t *testing.T) {
 // TestSwarmServiceSteady: nothing is written where nothing changes, to the engine or to
 // the API server.
 func TestSwarmServiceSteady(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	svc := b.run("web", func(s *dcv1.SwarmServiceSpec) {
 		s.Env = []dcv1.SwarmEnvVar{{Name: "B", Value: ptr.To("1")}, {Name: "A", Value: ptr.To("2")}}
 		s.Labels = map[string]string{"x": "y"}
 	})
 	b.WaitEvent(t, svc, "Normal Converged")
+	b.WaitCounts(t, b.hosts[0], 2, 0, 10*time.Second)
 	writes, version := b.mgr.Writes(), b.onEngine("web").Version.Index
 	// An event of another service has everything listed again, and a mark of ours in the
 	// object reconciled.
@@ -107,6 +111,12 @@ func TestSwarmServiceSteady(t *testing.T) {
 	if n := b.mgr.Writes() - writes; n != 0 {
 		t.Errorf("the manager wrote %d times to the API server", n)
 	}
+	b.mgr.Stop(t)
+	b.mgr = b.StartManager(t, testenv.ManagerOptions(b.ns)) // remembers nothing
+	time.Sleep(3 * time.Second)
+	if n := b.mgr.Writes(); n != 0 {
+		t.Errorf("a manager that starts wrote %d times to the API server", n)
+	}
 	if v := b.onEngine("web").Version.Index; v != version {
 		t.Errorf("the service went from version %d to %d", version, v)
 	}
@@ -114,6 +124,7 @@ func TestSwarmServiceSteady(t *testing.T) {
 
 // TestSwarmServiceModes: the other modes.
 func TestSwarmServiceModes(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 1)
 	everywhere := b.newService("everywhere", func(s *dcv1.SwarmServiceSpec) { s.Mode, s.Replicas = dcv1.SwarmGlobal, nil })
 	job := b.newService("job", func(s *dcv1.SwarmServiceSpec) {
@@ -139,6 +150,7 @@ func TestSwarmServiceModes(t *testing.T) {
 
 // TestSwarmServiceSuspended: nothing is written while spec.suspend is true.
 func TestSwarmServiceSuspended(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	early := b.newService("early", func(s *dcv1.SwarmServiceSpec) { s.Suspend = ptr.To(true) })
 	b.Create(t, early)

@@ -24,6 +24,7 @@ import (
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
@@ -59,7 +60,7 @@ func (r *SwarmServiceReconciler) finalize(ctx context.Context, svc *dcv1.SwarmSe
 	case err != nil:
 		return ctrl.Result{}, err
 	case gone != nil && svc.Status.ClusterID == "" && !gone.passes && !gone.starting:
-		return ctrl.Result{}, t.letGo(ctx) // it was never on a swarm
+		return t.letGo(ctx) // it was never on a swarm
 	case gone != nil:
 		return t.wait(ctx, gone.Message)
 	}
@@ -70,7 +71,7 @@ func (r *SwarmServiceReconciler) finalize(ctx context.Context, svc *dcv1.SwarmSe
 		}
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{}, t.letGo(ctx)
+	return t.letGo(ctx)
 }
 
 // home finds the swarm that has the service, wherever spec.hostRef points to now.
@@ -98,7 +99,7 @@ func (t *serviceTurn) wait(ctx context.Context, why string) (ctrl.Result, error)
 func (t *serviceTurn) release(ctx context.Context, why string) (ctrl.Result, error) {
 	message := "The object goes, and its service, if there is one, is left as it is: " + why
 	t.Recorder.Eventf(t.svc, nil, corev1.EventTypeWarning, dcv1.ReasonReleased, actionRemoveService, "%s", limit(message, maxTaskError))
-	return ctrl.Result{}, t.letGo(ctx)
+	return t.letGo(ctx)
 }
 
 // removeService removes or orphans the service, where it is the object's.
@@ -150,13 +151,16 @@ func (t *serviceTurn) part(ctx context.Context, have *engineswarm.Service, orpha
 }
 
 // letGo removes the finalizer.
-func (t *serviceTurn) letGo(ctx context.Context) error {
+func (t *serviceTurn) letGo(ctx context.Context) (ctrl.Result, error) {
 	before := t.svc.DeepCopy()
 	controllerutil.RemoveFinalizer(t.svc, serviceFinalizer)
 	err := t.Client.Patch(ctx, t.svc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: conflictPause}, nil
+	}
 	if err := client.IgnoreNotFound(err); err != nil {
-		return fmt.Errorf("removing the finalizer: %w", err)
+		return ctrl.Result{}, fmt.Errorf("removing the finalizer: %w", err)
 	}
 	t.forget(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(t.svc)})
-	return nil
+	return ctrl.Result{}, nil
 }

@@ -39,6 +39,7 @@ func wantReplicas(n uint64) func(*engineswarm.Service) error {
 
 // TestSwarmServiceDriftCorrected: what is done by hand is undone, once.
 func TestSwarmServiceDriftCorrected(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	svc := b.run("web", nil)
 
@@ -70,6 +71,7 @@ func TestSwarmServiceDriftCorrected(t *testing.T) {
 // TestSwarmServiceDriftReported: what is done by hand is reported; what the spec changes
 // is written all the same.
 func TestSwarmServiceDriftReported(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	svc := b.run("web", func(s *dcv1.SwarmServiceSpec) { s.DriftPolicy = dcv1.SwarmDriftReport })
 	b.byHand("web", func(s *engineswarm.ServiceSpec) { s.Mode.Replicated.Replicas = ptr.To[uint64](3) })
@@ -95,6 +97,7 @@ func TestSwarmServiceDriftReported(t *testing.T) {
 // TestSwarmServiceFight: with somebody who keeps the service otherwise, the corrections
 // become rare.
 func TestSwarmServiceFight(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	svc := b.run("web", nil)
 	for range 2 {
@@ -110,6 +113,7 @@ func TestSwarmServiceFight(t *testing.T) {
 // TestSwarmServiceConflict: of two objects that name one service, the second touches
 // nothing, and has its turn when the first is gone.
 func TestSwarmServiceConflict(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	first := b.run("web", nil)
 	second := b.newService("second", func(s *dcv1.SwarmServiceSpec) {
@@ -139,6 +143,7 @@ func TestSwarmServiceConflict(t *testing.T) {
 // TestSwarmServiceAdoption: what nobody owns is taken over where the spec says so, what
 // somebody owns where an annotation names it.
 func TestSwarmServiceAdoption(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	id := b.createByHand("web", nil)
 	svc := b.newService("web", nil)
@@ -175,6 +180,7 @@ func TestSwarmServiceAdoption(t *testing.T) {
 
 // TestSwarmServiceOrphaned: the service stays, as it is, and can be taken over again.
 func TestSwarmServiceOrphaned(t *testing.T) {
+	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	svc := b.run("web", func(s *dcv1.SwarmServiceSpec) { s.DeletionPolicy = dcv1.SwarmDeletionOrphan })
 	before := b.onEngine("web")

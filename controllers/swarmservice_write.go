@@ -107,12 +107,18 @@ func (t *serviceTurn) failed(err error, sum string) {
 		return
 	}
 	t.err = err
-	if engine.ClassOf(err) == engine.ClassServer && noQuorum(err.Error()) {
-		gone := swarmFails(t.on.Via.Name, err.Error())
+	var failure *engine.Error
+	switch {
+	case errors.Is(err, audit.ErrRefused):
+		t.view.fault, t.view.passes = &SpecFault{dcv1.ReasonSpecRejected, "Nothing is written to the swarm while the audit trail cannot be written."}, true
+	case !errors.As(err, &failure) || failure.Class != engine.ClassServer:
+		t.silent = true // the host's own status says what there is to say
+	case noQuorum(failure.Error()):
+		gone := swarmFails(t.on.Via.Name, failure.Error())
 		t.view.fault, t.view.passes = &gone.SpecFault, true
-		return
+	default:
+		t.view.fault, t.view.passes = &SpecFault{dcv1.ReasonSpecRejected, "The engine fails, and is asked again: " + failure.Error()}, true
 	}
-	t.silent = true
 }
 
 // refusedBy is what the engine found wrong with a spec, nil where it failed otherwise.
