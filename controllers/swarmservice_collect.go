@@ -19,11 +19,13 @@ package controllers
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"strings"
 	"time"
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
@@ -35,6 +37,9 @@ const (
 	// strayAge is how old a secret or config of another object of the same name must be
 	// to be collected: its service may be about to be written.
 	strayAge = 10 * time.Minute
+	// settlePause is the pause between two looks at tasks that have yet to let go of what
+	// the service no longer has. Nothing tells of their end.
+	settlePause = 5 * time.Second
 	// releasePatience is how long a deletion waits for the last tasks to let go of a
 	// network, which takes as long as they take to stop.
 	releasePatience = 2 * time.Minute
@@ -42,16 +47,16 @@ const (
 
 // Settled removes the secrets and configs that the service no longer has, once no task has
 // them either. A rollout that may yet be undone keeps them.
-func (s *SwarmObjects) Settled(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess) error {
+func (s *SwarmObjects) Settled(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess) (again time.Duration, err error) {
 	s.mu.Lock()
 	have, known := s.inUse[svc.UID]
 	s.mu.Unlock()
 	if !known || have.clean {
-		return nil // not resolved since the start: it will be
+		return 0, nil // not resolved since the start: it will be
 	}
 	now := s.Clock.Now()
 	if err := s.shelves.refresh(ctx, on, now); err != nil {
-		return err
+		return 0, err
 	}
 	left := s.shelves.filter(on.Swarm, func(f shelfFile) bool {
 		if have.ids[f.id] {
@@ -64,39 +69,33 @@ func (s *SwarmObjects) Settled(ctx context.Context, svc *dcv1.SwarmService, on S
 	if len(left) > 0 {
 		needed, settled, err := neededFiles(ctx, on, svc.ServiceName())
 		if err != nil || !settled {
-			return err
+			return settlePause, err
 		}
 		for key, f := range left {
 			if needed[f.id] {
+				again = settlePause
 				continue
 			}
-			removed, err := s.removeFile(ctx, on, key, f)
-			if err != nil {
-				return err
-			}
-			if removed {
-				delete(left, key)
+			// One that another service has stays: its owner is known by its label, for people.
+			if _, err := s.removeFile(ctx, on, key, f); err != nil {
+				return 0, err
 			}
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if now := s.inUse[svc.UID]; len(left) == 0 && sameIDs(now.ids, have.ids) {
-		s.inUse[svc.UID] = serviceFiles{ids: have.ids, clean: true}
+	if again == 0 {
+		s.cleaned(svc.UID, have)
 	}
-	return nil
+	return again, nil
 }
 
-func sameIDs(a, b map[string]bool) bool {
-	if len(a) != len(b) {
-		return false
+// cleaned notes that a service owns nothing that it does not use, unless it was resolved
+// to something else meanwhile.
+func (s *SwarmObjects) cleaned(uid types.UID, have serviceFiles) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now, known := s.inUse[uid]; known && maps.Equal(now.ids, have.ids) {
+		s.inUse[uid] = serviceFiles{ids: have.ids, clean: true}
 	}
-	for id := range a {
-		if !b[id] {
-			return false
-		}
-	}
-	return true
 }
 
 // neededFiles are the secrets and configs that the service or a task of it has. It is not

@@ -69,7 +69,9 @@ func (t *serviceTurn) followUntilDone(ctx context.Context) {
 	case !done && t.view.service != nil && !t.view.current:
 		t.soon(tasksPause)
 	case done && t.err == nil && !isTrue(t.svc.Spec.Suspend):
-		t.err = t.Inputs.Settled(ctx, t.svc, t.on)
+		var again time.Duration
+		again, t.err = t.Inputs.Settled(ctx, t.svc, t.on)
+		t.soon(again)
 	}
 }
 

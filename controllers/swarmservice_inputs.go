@@ -18,6 +18,7 @@ package controllers
 
 import (
 	"context"
+	"time"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/swarm"
@@ -34,8 +35,9 @@ type SwarmInputs interface {
 	// nothing that was done already.
 	Resolve(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess) (ResolvedInputs, error)
 	// Settled is called when the service is what its spec says and all its tasks are:
-	// what nothing uses any more can go.
-	Settled(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess) error
+	// what nothing uses any more can go. again is when to call it again though nothing may
+	// have changed, zero for never.
+	Settled(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess) (again time.Duration, err error)
 	// Release is called when the service is gone, or, with orphaned, when it stays
 	// without an owner, and needs what it uses.
 	Release(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess, orphaned bool) error

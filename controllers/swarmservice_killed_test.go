@@ -103,13 +103,13 @@ func (e mortalEngine) Inspect(ctx context.Context, kind engine.Kind, id string) 
 	return raw, err
 }
 
-func (e mortalEngine) ServiceCreate(ctx context.Context, spec engineswarm.ServiceSpec) (id string, err error) {
-	err = e.killer.do(func() error { id, err = e.Engine.ServiceCreate(ctx, spec); return err })
+func (e mortalEngine) ServiceCreate(ctx context.Context, spec engineswarm.ServiceSpec, opts ...engine.ServiceOption) (id string, err error) {
+	err = e.killer.do(func() error { id, err = e.Engine.ServiceCreate(ctx, spec, opts...); return err })
 	return id, err
 }
 
-func (e mortalEngine) ServiceUpdate(ctx context.Context, id string, version uint64, spec engineswarm.ServiceSpec) error {
-	return e.killer.do(func() error { return e.Engine.ServiceUpdate(ctx, id, version, spec) })
+func (e mortalEngine) ServiceUpdate(ctx context.Context, id string, version uint64, spec engineswarm.ServiceSpec, opts ...engine.ServiceOption) error {
+	return e.killer.do(func() error { return e.Engine.ServiceUpdate(ctx, id, version, spec, opts...) })
 }
 
 func (e mortalEngine) ServiceRemove(ctx context.Context, id string) error {
@@ -143,7 +143,9 @@ func (c mortalStatus) Patch(ctx context.Context, obj client.Object, patch client
 type processes struct {
 	*swarmBed
 	cache *hostcache.Cache
-	calls int // of the process that ran to the end
+	// inputs are a process's own; nil are SwarmNames.
+	inputs func() controllers.SwarmInputs
+	calls  int // of the process that ran to the end
 }
 
 func startProcesses(t *testing.T) *processes {
@@ -181,8 +183,12 @@ func startProcesses(t *testing.T) *processes {
 // live runs a process until done, or until it is killed, which it reports.
 func (p *processes) live(k *killer, svc *dcv1.SwarmService, done func(*dcv1.SwarmService, error) error) (killed bool) {
 	p.t.Helper()
+	var inputs controllers.SwarmInputs = controllers.SwarmNames{}
+	if p.inputs != nil {
+		inputs = p.inputs()
+	}
 	r := &controllers.SwarmServiceReconciler{
-		Client: mortalClient{p.Client, k}, Hosts: mortalHosts{p.cache, k}, Inputs: controllers.SwarmNames{},
+		Client: mortalClient{p.Client, k}, Hosts: mortalHosts{p.cache, k}, Inputs: inputs,
 		Audit: audit.Multi(), Recorder: events.NewFakeRecorder(1000),
 	}
 	r.Init()

@@ -23,6 +23,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"time"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
@@ -89,7 +90,9 @@ func (SwarmNames) Resolve(ctx context.Context, svc *dcv1.SwarmService, on SwarmA
 }
 
 // Settled has nothing to collect.
-func (SwarmNames) Settled(context.Context, *dcv1.SwarmService, SwarmAccess) error { return nil }
+func (SwarmNames) Settled(context.Context, *dcv1.SwarmService, SwarmAccess) (time.Duration, error) {
+	return 0, nil
+}
 
 // Release has nothing to remove.
 func (SwarmNames) Release(context.Context, *dcv1.SwarmService, SwarmAccess, bool) error { return nil }

@@ -306,3 +306,9 @@ func keyRef(name, key string) *dcv1.LocalKeyReference {
 }
 
 func fileOf(kind engine.Kind, o swarm.Object) string { return fmt.Sprintf("%s/%s", kind, o.Name) }
+
+func (b *objectsBed) settle(what string, svc *dcv1.SwarmService) {
+	b.Helper()
+	_, err := b.objects.Settled(b.ctx, svc, b.access(svc))
+	b.must(what, err)
+}

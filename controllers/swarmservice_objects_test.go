@@ -87,14 +87,14 @@ func testObjects(t *testing.T, b *objectsBed) {
 	// Another content: the old object goes when no task has it any more.
 	b.secret("web", map[string]string{"key": canary + "-2", "token": canary + "-t"})
 	two := fileOf(engine.Secrets, b.resolve(svc).Secrets["key"])
-	b.must("settle too early", b.objects.Settled(b.ctx, svc, b.access(svc)))
+	b.settle("settle too early", svc)
 	b.wantFiles("while tasks have the old secret", one, two, conf)
 	b.apply(svc)
 	b.wantWrites("for another content", "create Secret")
-	b.must("settle", b.objects.Settled(b.ctx, svc, b.access(svc)))
+	b.settle("settle", svc)
 	b.wantFiles("after the rollout", two, conf)
 	b.wantWrites("settled", "remove Secret")
-	b.must("settle again", b.objects.Settled(b.ctx, svc, b.access(svc)))
+	b.settle("settle again", svc)
 	b.wantWrites("settled again")
 
 	// A process that ended between the secret and the service, before the source changed
@@ -105,7 +105,7 @@ func testObjects(t *testing.T, b *objectsBed) {
 	b.restart()
 	b.resolve(svc)
 	b.wantFiles("after the process ended", two, three, conf)
-	b.must("settle", b.objects.Settled(b.ctx, svc, b.access(svc)))
+	b.settle("settle", svc)
 	b.wantFiles("settled after that", two, conf)
 	b.records.writes()
 
@@ -128,12 +128,12 @@ func (b *objectsBed) testStray(svc *dcv1.SwarmService, two, conf string) {
 	strayConf := fileOf(engine.Configs, b.resolve(before).Configs["/conf"])
 	b.restart()
 	b.resolve(svc)
-	b.must("settle", b.objects.Settled(b.ctx, svc, b.access(svc)))
+	b.settle("settle", svc)
 	b.wantFiles("while it may be another's", two, conf, stray, strayConf)
 	b.clock.SetTime(b.clock.Now().Add(strayAge + time.Minute))
 	b.restart()
 	b.resolve(svc)
-	b.must("settle", b.objects.Settled(b.ctx, svc, b.access(svc)))
+	b.settle("settle", svc)
 	b.wantFiles("when it is old", two, conf)
 }
 

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 
 	"github.com/distribution/reference"
@@ -129,11 +130,7 @@ func (s *SwarmObjects) uses(uid types.UID, ids map[string]bool) {
 		s.inUse = map[types.UID]serviceFiles{}
 	}
 	before, known := s.inUse[uid]
-	same := known && len(before.ids) == len(ids)
-	for id := range ids {
-		same = same && before.ids[id]
-	}
-	s.inUse[uid] = serviceFiles{ids: ids, clean: same && before.clean}
+	s.inUse[uid] = serviceFiles{ids: ids, clean: known && before.clean && maps.Equal(before.ids, ids)}
 }
 
 // env reads the values of variables.
