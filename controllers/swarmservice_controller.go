@@ -96,6 +96,8 @@ type serviceTurn struct {
 	memory      *serviceMemory
 	now         time.Time
 	on          SwarmAccess
+	// registryAuth goes with every write of the service; a secret.
+	registryAuth string
 
 	view serviceView
 	// silent: too little is known to say anything.

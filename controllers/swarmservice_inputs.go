@@ -44,4 +44,7 @@ type SwarmInputs interface {
 // ResolvedInputs are what Build needs beside the spec.
 type ResolvedInputs struct {
 	swarm.Inputs
+	// RegistryAuth is what the nodes pull the image with, a secret that goes to the engine
+	// and nowhere else; empty for none.
+	RegistryAuth string
 }
