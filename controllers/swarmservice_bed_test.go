@@ -49,6 +49,8 @@ type swarmBed struct {
 	mgr   *testenv.Manager
 	nodes []*simHost
 	hosts []*dcv1.DockerHost
+	// image is what real engines run.
+	image string
 }
 
 // startSwarm makes a swarm of managers m0, m1 ... and workers after them.
