@@ -89,7 +89,13 @@ func init() {
 		on(get, "/nodes", managed((*Swarm).listNodes)),
 		on(get, "/nodes/{name}", managed((*Swarm).inspectNode)),
 		on(post, "/nodes/{name}/update", withBody((*Swarm).updateNode)),
-		on(get, "/secrets", managed((*Swarm).none)),
-		on(get, "/configs", managed((*Swarm).none)),
+		on(get, "/secrets", managed(listFiles(secretFiles))),
+		on(get, "/secrets/{name}", managed(inspectFile(secretFiles))),
+		on(post, "/secrets/create", withBody((*Swarm).createSecret)),
+		on(remove, "/secrets/{name}", managed(removeFile(secretFiles))),
+		on(get, "/configs", managed(listFiles(configFiles))),
+		on(get, "/configs/{name}", managed(inspectFile(configFiles))),
+		on(post, "/configs/create", withBody((*Swarm).createConfig)),
+		on(remove, "/configs/{name}", managed(removeFile(configFiles))),
 	}
 }

@@ -187,6 +187,9 @@ func (s *Swarm) createService(_ *request, spec *swarm.ServiceSpec) (int, any, er
 	if err := checkService(spec); err != nil {
 		return 0, nil, err
 	}
+	if err := s.checkFiles(spec); err != nil {
+		return 0, nil, err
+	}
 	if slices.ContainsFunc(s.services, func(o *serviceObject) bool { return o.spec.Name == spec.Name }) {
 		return 0, nil, errorf(http.StatusConflict, "rpc error: code = AlreadyExists desc = name conflicts with an existing object: service %s already exists", spec.Name)
 	}
@@ -256,6 +259,9 @@ func (s *Swarm) updateService(r *request, spec *swarm.ServiceSpec) (int, any, er
 		return 0, nil, errorf(http.StatusNotImplemented, "rpc error: code = Unimplemented desc = renaming services is not supported")
 	case modeName(spec.Mode) != modeName(v.spec.Mode):
 		return 0, nil, errorf(http.StatusNotImplemented, "rpc error: code = Unimplemented desc = service mode change is not allowed")
+	}
+	if err := s.checkFiles(spec); err != nil {
+		return 0, nil, err
 	}
 	s.replaceSpec(v, spec)
 	return http.StatusOK, swarm.ServiceUpdateResponse{}, nil
