@@ -121,7 +121,7 @@ func (t *serviceTurn) look() {
 	}
 	if s := &t.memory.seen; s.id != v.service.ID || s.version != v.service.Version.Index {
 		*s = seenVersion{v.service.ID, v.service.Version.Index, t.now}
-		if was := &t.before.Status; was.ServiceID == s.id && was.SpecVersion == int64(s.version) { //nolint:gosec // as in setServiceCounts
+		if was := &t.before.Status; was.ServiceID == s.id && was.SpecVersion == int64(s.version) {
 			s.at = time.Time{} // seen by the process before this one
 		}
 	}

@@ -245,14 +245,13 @@ func TestSwarmServiceKilled(t *testing.T) {
 
 // killedAt takes a service through its life with a process that is killed at one of its
 // calls in each part, and one after it that is not.
-func (p *processes) killedAt(name string, at int, after bool) (any bool) {
+func (p *processes) killedAt(name string, at int, after bool) (killed bool) {
 	p.t.Helper()
 	svc := p.newService(name, nil)
 	p.Create(p.t, svc)
 	step := func(what string, done func(*dcv1.SwarmService, error) error, want string) {
 		p.t.Helper()
-		killed := p.live(&killer{at: at, after: after}, svc, done)
-		any = any || killed
+		killed = p.live(&killer{at: at, after: after}, svc, done) || killed
 		p.live(&killer{}, svc, done)
 		var images []string
 		for _, v := range p.engineServices() {
@@ -269,5 +268,5 @@ func (p *processes) killedAt(name string, at int, after bool) (any bool) {
 	step("update", converged, "[app-1:1]")
 	p.Delete(p.t, svc)
 	step("deletion", gone, "[]")
-	return any
+	return killed
 }

@@ -34,13 +34,12 @@ import (
 
 // Bounds of a status, as in the CRD.
 const (
-	maxStatusNodes  = 100
-	maxTaskErrors   = 10
-	maxTaskError    = 1024
-	maxStatusName   = 256
-	maxStateText    = 32
-	maxUpdateText   = 1024
-	maxReplicasSeen = 1<<31 - 1
+	maxStatusNodes = 100
+	maxTaskErrors  = 10
+	maxTaskError   = 1024
+	maxStatusName  = 256
+	maxStateText   = 32
+	maxUpdateText  = 1024
 )
 
 // serviceView is what one reconciliation knows of a service.
@@ -98,7 +97,7 @@ func clearCounts(s *dcv1.SwarmServiceStatus) {
 
 func setServiceCounts(svc *dcv1.SwarmService, v *serviceView, c taskCounts) {
 	s := &svc.Status
-	s.SpecVersion = int64(v.service.Version.Index) //nolint:gosec // a raft index never comes near 2^63
+	s.SpecVersion = int64(v.service.Version.Index)
 	s.Replicas, s.RunningReplicas, s.UpdatedReplicas = c.there, c.running, c.updated
 	s.CompletedReplicas, s.DesiredReplicas = c.completed, c.desired
 	if isJob(v.service) {
