@@ -29,7 +29,7 @@ const (
 	LabelOwnerName      = Prefix + "owner-name"
 )
 
-// LabelPullSecret, on a service, tells one content of its pull secret from another. It is a
+// LabelPullSecret tells, on a service, one content of its pull secret from another. It is a
 // keyed hash, which says nothing of the content.
 const LabelPullSecret = Prefix + "pull-secret"
 
