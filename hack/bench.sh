@@ -3,7 +3,7 @@
 # with their tables. They never fail on a number, and are no part of "make test".
 #
 #   hack/bench.sh                             all, in some 20 minutes
-#   hack/bench.sh --only host,events          some of host, fleet, events, proxy
+#   hack/bench.sh --only host,events          some of host, fleet, events, swarm, proxy
 #   hack/bench.sh --quick                     small sizes: does it all still work?
 #   hack/bench.sh --hosts 200 --steady 30s    sizes of one's own; --help lists them
 #   hack/bench.sh --write docs/benchmarks.md  put the tables there, of all benchmarks at once
@@ -12,17 +12,17 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
 
-all='Host|Fleet|Events|Proxy|Lists'
+all='Host|Fleet|Events|Swarm|Proxy|Lists'
 only=$all
 write=
 flags=()
 while (($# > 0)); do
     case $1 in
     --only) # of small letters, and a comma between
-        only=$(sed 's/host/Host/; s/fleet/Fleet/; s/events/Events/; s/proxy/Proxy|Lists/; s/,/|/g' <<<"${2:?--only host,fleet,events,proxy}")
+        only=$(sed 's/host/Host/; s/fleet/Fleet/; s/events/Events/; s/swarm/Swarm/; s/proxy/Proxy|Lists/; s/,/|/g' <<<"${2:?--only host,fleet,events,swarm,proxy}")
         shift
         ;;
-    --quick) flags+=(--rounds 2 --long-rounds 0 --hosts 120 --containers 20 --steady 5s --events 150 --bulk 64) ;;
+    --quick) flags+=(--rounds 2 --long-rounds 0 --hosts 120 --containers 20 --steady 5s --events 150 --services 50 --steady-services 100 --bulk 64) ;;
     --write)
         write=$(realpath "${2:?--write FILE}") # a benchmark runs in the folder of its package
         shift

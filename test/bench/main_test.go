@@ -44,6 +44,8 @@ var (
 	steady     = flag.Duration("steady", 2*time.Minute, "how long the steady fleet is measured")
 	eventCount = flag.Int("events", 3000, "container events to follow to the inventory")
 	eventRate  = flag.Int("event-rate", 50, "container events a second, over the whole fleet")
+	services   = flag.Int("services", 1000, "SwarmServices to create, update and delete on a simulated swarm")
+	steadyMany = flag.Int("steady-services", 5000, "SwarmServices of the steady simulated swarm")
 	bulk       = flag.Int("bulk", 1024, "MiB of a copy through the proxy; an image is half, what costs the engine nothing four times as much")
 	nullEngine = flag.String("null-engine", "", "be an engine that does nothing, on a socket and a port in this directory's files")
 	writeTo    = flag.String("write", "", "file whose table is replaced by the one measured, as docs/benchmarks.md")
