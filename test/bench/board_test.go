@@ -50,9 +50,9 @@ type board[T any] struct {
 	ended error
 }
 
-// follow fills a board from a watch until the benchmark ends; learn tells what an object
+// watched fills a board from a watch until the benchmark ends; learn tells what an object
 // adds to what was seen of it before.
-func follow[T any](b *testing.B, c *cluster, namespace string, list client.ObjectList, learn func(client.Object, T, time.Time) T) *board[T] {
+func watched[T any](b *testing.B, c *cluster, namespace string, list client.ObjectList, learn func(client.Object, T, time.Time) T) *board[T] {
 	b.Helper()
 	w := &board[T]{namespace: namespace, seen: map[string]T{}, news: make(chan struct{})}
 	var err error

@@ -52,7 +52,7 @@ type serviceSighting struct {
 // watchServices watches a namespace until the benchmark ends.
 func (c *cluster) watchServices(b *testing.B, namespace string) *serviceWatch {
 	b.Helper()
-	return &serviceWatch{follow(b, c, namespace, &dcv1.SwarmServiceList{}, learnService)}
+	return &serviceWatch{watched(b, c, namespace, &dcv1.SwarmServiceList{}, learnService)}
 }
 
 func learnService(o client.Object, seen serviceSighting, now time.Time) serviceSighting {

@@ -45,7 +45,7 @@ type sighting struct {
 // watchHosts watches a new namespace until the benchmark ends.
 func (c *cluster) watchHosts(b *testing.B) *hostWatch {
 	b.Helper()
-	return &hostWatch{follow(b, c, c.Namespace(b), &dcv1.DockerHostList{}, learnHost)}
+	return &hostWatch{watched(b, c, c.Namespace(b), &dcv1.DockerHostList{}, learnHost)}
 }
 
 func learnHost(o client.Object, seen sighting, now time.Time) sighting {
