@@ -29,18 +29,26 @@ import (
 // next. All of it may be lost: the status and the swarm say the same, later. Only the
 // worker that has the object uses it.
 type serviceMemory struct {
-	// applied is the sum of what was last written, or found to be there.
-	applied string
+	// applied is what was last written, or found to be there.
+	applied applied
 	// written is what was written that the host cache may not have listed yet.
 	written writtenService
 	refused refusal
 	// corrections are those of drift, in a row.
 	corrections corrections
+	// image is what a registry said of spec.image.
+	image lookedUp
 	// seen is the service's version, and when it was first seen: tasks that were listed
 	// before say nothing of it.
 	seen seenVersion
 	// awaySince is since when the swarm cannot be asked; zero while it can.
 	awaySince time.Time
+}
+
+// applied is the sum of what a generation of the spec asked for.
+type applied struct {
+	sum        string
+	generation int64
 }
 
 type writtenService struct {
@@ -56,6 +64,9 @@ type refusal struct {
 	fault *SpecFault
 	until time.Time
 }
+
+// lookedUp is an image, and its digest where a registry knew it.
+type lookedUp struct{ text, digest string }
 
 // corrections counts how often drift was corrected, and when last.
 type corrections struct {
