@@ -171,7 +171,7 @@ func (p phase) figures(bare time.Duration) []figure {
 }
 
 // swarmPaths begin the paths of what is a swarm's, not an engine's own.
-var swarmPaths = []string{"/services", "/tasks", "/nodes", "/secrets", "/configs", "/swarm", "/networks/create"}
+var swarmPaths = []string{"/services", "/tasks", "/nodes", "/secrets", "/configs", "/swarm", "/networks/create", "/distribution"}
 
 // count tells the calls of the swarm from those of its engines' own inventories.
 func (p phase) count() (swarm, hosts float64) {

@@ -140,4 +140,9 @@ func find(method, path string) (*route, string) {
 	return nil, ""
 }
 
+// serveNothing answers as a path does that is not there.
+func serveNothing(*Engine, http.ResponseWriter, *request) error {
+	return errorf(http.StatusNotFound, "page not found")
+}
+
 func compareVersions(a, b string) int { return engine.CompareAPIVersions(a, b) }
