@@ -191,6 +191,38 @@ func inUse(err error) bool {
 // Release removes what was made for a service that is gone. What other services have
 // stays, and so does all that an orphaned one needs.
 func (s *SwarmObjects) Release(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess, orphaned bool) error {
+	if !s.ownsNoFiles(svc.UID) {
+		if err := s.releaseFiles(ctx, svc, on, orphaned); err != nil {
+			return err
+		}
+	}
+	if !orphaned {
+		for _, n := range svc.Spec.Networks {
+			if n.CreateIfMissing == nil {
+				continue
+			}
+			if err := s.releaseNetwork(ctx, svc, on, n.Name); err != nil {
+				return err
+			}
+		}
+	}
+	s.mu.Lock()
+	delete(s.inUse, svc.UID)
+	s.mu.Unlock()
+	return nil
+}
+
+// ownsNoFiles reports whether a service is known to own no secret and no config: most have
+// none, and two lists for each that goes would be most of what its end costs the engine.
+func (s *SwarmObjects) ownsNoFiles(uid types.UID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have, known := s.inUse[uid]
+	return known && have.clean && len(have.ids) == 0
+}
+
+// releaseFiles removes the secrets and configs that were made for a service.
+func (s *SwarmObjects) releaseFiles(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess, orphaned bool) error {
 	s.shelves.outdate(on.Swarm)
 	if err := s.shelves.refresh(ctx, on, s.Clock.Now()); err != nil {
 		return err
@@ -208,19 +240,6 @@ func (s *SwarmObjects) Release(ctx context.Context, svc *dcv1.SwarmService, on S
 			return err
 		}
 	}
-	if !orphaned {
-		for _, n := range svc.Spec.Networks {
-			if n.CreateIfMissing == nil {
-				continue
-			}
-			if err := s.releaseNetwork(ctx, svc, on, n.Name); err != nil {
-				return err
-			}
-		}
-	}
-	s.mu.Lock()
-	delete(s.inUse, svc.UID)
-	s.mu.Unlock()
 	return nil
 }
 

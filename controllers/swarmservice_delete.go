@@ -52,6 +52,9 @@ func (r *SwarmServiceReconciler) finalize(ctx context.Context, svc *dcv1.SwarmSe
 		SwarmServiceReconciler: r, svc: svc,
 		memory: r.memories.of(client.ObjectKeyFromObject(svc)), now: r.Clock.Now(),
 	}
+	if t.memory.released == svc.UID {
+		return ctrl.Result{}, nil // its end, which the cache has yet to hear of, asks for nothing more
+	}
 	if svc.Annotations[dcv1.AnnotationForceFinalize] == "true" {
 		return t.release(ctx, "the annotation "+dcv1.AnnotationForceFinalize+" says so")
 	}
@@ -161,6 +164,7 @@ func (t *serviceTurn) letGo(ctx context.Context) (ctrl.Result, error) {
 	if err := client.IgnoreNotFound(err); err != nil {
 		return ctrl.Result{}, fmt.Errorf("removing the finalizer: %w", err)
 	}
-	t.forget(ctrl.Request{NamespacedName: client.ObjectKeyFromObject(t.svc)})
+	t.memories.letGo(client.ObjectKeyFromObject(t.svc), t.svc.UID)
+	t.Metrics.forget(t.svc.Namespace, t.svc.Name)
 	return ctrl.Result{}, nil
 }

@@ -184,3 +184,20 @@ func TestSwarmServiceReleased(t *testing.T) {
 		t.Error("no Event tells that the object was released")
 	}
 }
+
+// TestSwarmServiceDeletionCalls: the end of a service that owns no secrets or configs is
+// one look and one removal.
+func TestSwarmServiceDeletionCalls(t *testing.T) {
+	t.Parallel()
+	b := startSwarm(t, 1, 0)
+	svc := b.run("web", nil)
+	before := b.nodes[0].Calls()
+	b.Delete(t, svc)
+	b.waitGone(svc)
+	after := b.nodes[0].Calls()
+	for call, want := range map[string]int64{"GET /services/{name}": 1, "DELETE /services/{name}": 1, "GET /secrets": 0, "GET /configs": 0} {
+		if n := after[call] - before[call]; n != want {
+			t.Errorf("%s was called %d times, want %d", call, n, want)
+		}
+	}
+}

@@ -43,6 +43,8 @@ type serviceMemory struct {
 	seen seenVersion
 	// awaySince is since when the swarm cannot be asked; zero while it can.
 	awaySince time.Time
+	// released is the UID of an object that was let go: the cache may have it for a moment.
+	released types.UID
 }
 
 // applied is the sum of what a generation of the spec asked for.
@@ -168,10 +170,23 @@ func (m *serviceMemories) byService(swarm hostcache.SwarmKey, id string) (types.
 	return key, ok
 }
 
+// letGo forgets an object but for its having been let go, until forget.
+func (m *serviceMemories) letGo(key types.NamespacedName, uid types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clear(key)
+	m.entry(key).memory.released = uid
+}
+
 // forget drops all that is remembered of an object.
 func (m *serviceMemories) forget(key types.NamespacedName) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.clear(key)
+}
+
+// clear is called with mu held.
+func (m *serviceMemories) clear(key types.NamespacedName) {
 	e := m.all[key]
 	if e == nil {
 		return

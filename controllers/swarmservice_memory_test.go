@@ -71,6 +71,13 @@ func TestServiceMemories(t *testing.T) {
 		t.Errorf("left are %v, %v, followed %v", m.all, m.byID, followed)
 	}
 	m.locate(a, one, "s1", true)
+	m.of(a).applied.sum = "x"
+	m.letGo(a, "uid")
+	found(one, "s1", types.NamespacedName{})
+	if now := *m.of(a); now != (serviceMemory{released: "uid"}) || followed[one] != 0 {
+		t.Errorf("of an object that was let go %+v is left, followed %v", now, followed)
+	}
+	m.locate(a, one, "s1", true)
 	m.stop()
 	m.locate(b, one, "s2", true)
 	if followed[one] != 0 {

@@ -64,6 +64,8 @@ func init() {
 		on(post, "/images/{name}/tag", (*Engine).serveImageTag),
 		on(remove, "/images/{name}", (*Engine).serveImageRemove),
 
+		on(get, "/distribution/{name}/json", serveNothing), // there is no registry; it is here to be counted
+
 		on(get, "/volumes", (*Engine).serveVolumes),
 		on(get, "/volumes/{name}", (*Engine).serveVolumeInspect),
 		on(post, "/volumes/prune", (*Engine).serveVolumesPrune),

@@ -40,6 +40,7 @@ type serviceObject struct {
 	spec     *swarm.ServiceSpec
 	previous *swarm.ServiceSpec
 	status   *swarm.UpdateStatus
+	tasks    []*taskObject // those of Swarm.tasks that are its own
 	endpoint swarm.Endpoint
 	// template is the task template as JSON: what tells whether a task is old.
 	template string
@@ -320,10 +321,7 @@ func (s *Swarm) serviceJSON(v *serviceObject, status bool) swarm.Service {
 // serviceStatus counts a service's tasks.
 func (s *Swarm) serviceStatus(v *serviceObject) swarm.ServiceStatus {
 	var st swarm.ServiceStatus
-	for _, t := range s.tasks {
-		if t.service != v {
-			continue
-		}
+	for _, t := range v.tasks {
 		if t.state == swarm.TaskStateRunning && t.desired == swarm.TaskStateRunning {
 			st.RunningTasks++
 		}
