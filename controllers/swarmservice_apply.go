@@ -106,7 +106,7 @@ func (t *serviceTurn) apply(ctx context.Context, have *engineswarm.Service) {
 	for range maxConflicts {
 		again, err := t.bring(ctx, desired)
 		if err != nil {
-			t.failed(err, sumOf(desired))
+			t.failed(err, t.sumOf(desired))
 			return
 		}
 		if !again {
@@ -130,6 +130,7 @@ func (t *serviceTurn) desired(ctx context.Context) (swarm.Desired, error) {
 		return swarm.Desired{}, err
 	}
 	t.registryAuth = in.RegistryAuth
+	in.Image = t.pinned(ctx, in.RegistryAuth)
 	desired, err := swarm.Build(&t.svc.Spec, in.Inputs)
 	var faults swarm.Faults
 	if errors.As(err, &faults) {
@@ -141,7 +142,7 @@ func (t *serviceTurn) desired(ctx context.Context) (swarm.Desired, error) {
 // bring does what there is to do with the service as it was found: nothing where it is
 // what the spec says. again tells that somebody else was first.
 func (t *serviceTurn) bring(ctx context.Context, desired swarm.Desired) (again bool, err error) {
-	have, sum := t.view.service, sumOf(desired)
+	have, sum := t.view.service, t.sumOf(desired)
 	if have == nil {
 		return t.bringBack(ctx, desired, sum)
 	}
@@ -232,6 +233,10 @@ func (t *serviceTurn) wrote(sum, id string, above uint64) {
 	t.view.written, t.view.diff = true, swarm.Differences{}
 	t.memory.applied, t.memory.refused = sum, refusal{}
 	t.memory.written = writtenService{id, above, t.now}
+	t.svc.Status.Image, t.svc.Status.ImageDigest = t.svc.Spec.Image, ""
+	if t.memory.image.text == t.svc.Spec.Image {
+		t.svc.Status.ImageDigest = t.memory.image.digest
+	}
 	t.soon(listingPatience)
 }
 
@@ -245,8 +250,15 @@ func (t *serviceTurn) held(sum string) error {
 	return r.fault
 }
 
-// sumOf tells one desired state from another. It holds no value.
-func sumOf(d swarm.Desired) string {
+// sumOf tells one desired state from another, whatever the digest of its image. It holds
+// no value.
+func (t *serviceTurn) sumOf(d swarm.Desired) string {
+	if d.Spec.TaskTemplate.ContainerSpec == nil {
+		return ""
+	}
+	container := *d.Spec.TaskTemplate.ContainerSpec
+	container.Image = t.svc.Spec.Image
+	d.Spec.TaskTemplate.ContainerSpec = &container
 	data, err := json.Marshal(d.Spec)
 	if err != nil {
 		return ""

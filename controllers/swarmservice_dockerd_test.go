@@ -43,7 +43,7 @@ func TestSwarmServiceModernDockerd(t *testing.T) { testRealSwarm(t, true) }
 
 func testRealSwarm(t *testing.T, modern bool) {
 	t.Parallel()
-	d := testbed.StartDockerd(t, testbed.DockerdOptions{Swarm: true, Modern: modern})
+	d := testbed.StartDockerd(t, testbed.DockerdOptions{Swarm: true, Modern: modern, TCP: true, Args: testbed.RegistryArgs()})
 	d.ImportBusybox(t, "busybox:1")
 	d.Call(t, http.MethodPost, "/networks/create", map[string]any{"Name": "back", "Driver": "overlay"})
 	d.Call(t, http.MethodPost, "/secrets/create", map[string]any{"Name": "key", "Data": "eA=="})
@@ -63,6 +63,7 @@ func testRealSwarm(t *testing.T, modern bool) {
 		{"rollback", (*swarmBed).testRealRollback},
 		{"orphan and adopt", (*swarmBed).testRealOrphan},
 		{"refused by the engine", (*swarmBed).testRealRefusals},
+		{"digests", func(b *swarmBed) { b.testRealDigests(d.StartRegistry(t)) }},
 	} {
 		ok := t.Run(test.name, func(t *testing.T) {
 			in := *b
@@ -253,4 +254,34 @@ func (b *swarmBed) testRealRefusals() {
 	for _, s := range []*dcv1.SwarmService{taken, place, sick, first} {
 		b.remove(s)
 	}
+}
+
+// testRealDigests: a tag is looked up where the text of spec.image changes, and only then.
+func (b *swarmBed) testRealDigests(registry *testbed.Registry) {
+	t := b.t
+	push := func(tag, content string) {
+		t.Helper()
+		registry.Push(t, "app:"+tag, map[string]any{"Cmd": []string{"sh"}}, testbed.BusyboxTar(t), testbed.FileTar(t, "content", content))
+	}
+	push("1", "one")
+	push("2", "two")
+	name := registry.Address + "/app:"
+	image := func() string { return b.onEngine("pinned").Spec.TaskTemplate.ContainerSpec.Image }
+	svc := b.runReal("pinned", func(s *dcv1.SwarmServiceSpec) { s.Image, s.Replicas = name+"1", ptr.To[int32](1) })
+	one := image()
+	if one != name+"1@"+svc.Status.ImageDigest || svc.Status.Image != name+"1" {
+		t.Errorf("the service has image %s, status %s and %s", one, svc.Status.Image, svc.Status.ImageDigest)
+	}
+	push("1", "another")
+	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.Replicas = ptr.To[int32](2) })
+	b.wait(svc, "True/Converged")
+	if image() != one {
+		t.Errorf("the image went from %s to %s though its tag did not", one, image())
+	}
+	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.Image = name + "2" })
+	b.wait(svc, "True/Converged")
+	if two := image(); two != name+"2@"+svc.Status.ImageDigest || svc.Status.Image != name+"2" {
+		t.Errorf("the service has image %s, status %s and %s", two, svc.Status.Image, svc.Status.ImageDigest)
+	}
+	b.remove(svc)
 }

@@ -106,7 +106,11 @@ func inspectService(ctx context.Context, eng engine.Engine, ref string) (*engine
 	case err != nil:
 		return nil, err
 	}
-	return decodeService(raw)
+	service, err := decodeService(raw)
+	if err != nil || service.ID != ref && service.Spec.Name != ref {
+		return nil, err // engines also go by the beginning of an id
+	}
+	return service, nil
 }
 
 // look gathers the tasks and nodes of the service.

@@ -36,6 +36,8 @@ type serviceMemory struct {
 	refused refusal
 	// corrections are those of drift, in a row.
 	corrections corrections
+	// image is what a registry said of spec.image.
+	image lookedUp
 	// seen is the service's version, and when it was first seen: tasks that were listed
 	// before say nothing of it.
 	seen seenVersion
@@ -56,6 +58,9 @@ type refusal struct {
 	fault *SpecFault
 	until time.Time
 }
+
+// lookedUp is an image, and its digest where a registry knew it.
+type lookedUp struct{ text, digest string }
 
 // corrections counts how often drift was corrected, and when last.
 type corrections struct {

@@ -170,8 +170,8 @@ func (r *resolving) pullSecret(ctx context.Context) error {
 		return nil
 	}
 	const field = "spec.pullSecretRef"
-	image, err := reference.ParseNormalizedNamed(r.svc.Spec.Image)
-	if err != nil {
+	image, badImage := reference.ParseNormalizedNamed(r.svc.Spec.Image)
+	if badImage != nil {
 		return nil // Build says so
 	}
 	secret, err := r.sources.secret(ctx, ref.Name)

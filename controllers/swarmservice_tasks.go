@@ -106,7 +106,7 @@ func (c *taskCounts) judge(service *swarm.Service, slot []*swarm.Task, now time.
 		bad = slot[1]
 		if newest.Status.State == swarm.TaskStateRunning {
 			left := settleTime - now.Sub(newest.Status.Timestamp)
-			if left <= 0 {
+			if left <= 0 || left > 2*settleTime { // or the engine's clock is ahead of ours
 				return
 			}
 			c.settlesIn = max(c.settlesIn, min(left, settleTime))
