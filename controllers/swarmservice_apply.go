@@ -155,10 +155,11 @@ func (t *serviceTurn) bring(ctx context.Context, desired swarm.Desired) (again b
 		return false, fault
 	}
 	t.view.diff = desired.Diff(have.Spec)
-	wrote := t.memory.applied == sum || t.memory.applied == "" && writtenGeneration(t.svc)
+	now := applied{sum, t.svc.Generation}
+	wrote := t.memory.applied == now || t.memory.applied == (applied{}) && writtenGeneration(t.svc)
 	switch {
 	case t.view.diff.Empty():
-		t.view.checked, t.memory.applied, t.memory.refused = true, sum, refusal{}
+		t.view.checked, t.memory.applied, t.memory.refused = true, now, refusal{}
 		return false, nil
 	case isTrue(t.svc.Spec.Suspend):
 		t.view.checked = wrote
@@ -231,7 +232,7 @@ func (t *serviceTurn) bringBack(ctx context.Context, desired swarm.Desired, sum 
 // wrote notes what was written, for the next reconciliation.
 func (t *serviceTurn) wrote(sum, id string, above uint64) {
 	t.view.written, t.view.diff = true, swarm.Differences{}
-	t.memory.applied, t.memory.refused = sum, refusal{}
+	t.memory.applied, t.memory.refused = applied{sum, t.svc.Generation}, refusal{}
 	t.memory.written = writtenService{id, above, t.now}
 	t.svc.Status.Image, t.svc.Status.ImageDigest = t.svc.Spec.Image, ""
 	if t.memory.image.text == t.svc.Spec.Image {

@@ -247,7 +247,7 @@ func (b *swarmBed) testRealRefusals() {
 	sick := b.newRealService("sick", func(s *dcv1.SwarmServiceSpec) {
 		s.Replicas = ptr.To[int32](1)
 		second := &metav1.Duration{Duration: time.Second}
-		s.Healthcheck = &dcv1.SwarmHealthcheck{Test: []string{"CMD", "false"}, Interval: second, Timeout: second, Retries: ptr.To[int32](1)}
+		s.Healthcheck = &dcv1.SwarmHealthcheck{Test: []string{"CMD", "false"}, Interval: second, Timeout: second, Retries: 1}
 	})
 	b.Create(b.t, sick)
 	b.wait(sick, "False/HealthcheckFailed")

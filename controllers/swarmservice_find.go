@@ -157,7 +157,7 @@ func (t *serviceTurn) leftBehind() *SpecFault {
 	}
 	if t.goneFrom(s.ClusterID) {
 		s.ServiceID, s.ClusterID, s.SpecVersion = "", "", 0
-		t.memory.written, t.memory.applied = writtenService{}, ""
+		t.memory.written, t.memory.applied = writtenService{}, applied{}
 		meta.RemoveStatusCondition(&s.Conditions, dcv1.ConditionDrifted)
 		return nil
 	}

@@ -109,14 +109,14 @@ func (t *serviceTurn) lookUp(ctx context.Context, named reference.Named, registr
 	if registryAuth != "" {
 		req.Header.Set("X-Registry-Auth", registryAuth)
 	}
-	found, err := distribution(t.on.Engine, req)
+	found, err := registryDigest(t.on.Engine, req)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).V(1).Info("No registry tells the digest of the image", "image", named.String(), "message", err.Error())
 	}
 	return found
 }
 
-func distribution(eng engine.Engine, req *http.Request) (string, error) {
+func registryDigest(eng engine.Engine, req *http.Request) (string, error) {
 	resp, err := eng.Forward(req, false)
 	if err != nil {
 		return "", err

@@ -29,8 +29,8 @@ import (
 // next. All of it may be lost: the status and the swarm say the same, later. Only the
 // worker that has the object uses it.
 type serviceMemory struct {
-	// applied is the sum of what was last written, or found to be there.
-	applied string
+	// applied is what was last written, or found to be there.
+	applied applied
 	// written is what was written that the host cache may not have listed yet.
 	written writtenService
 	refused refusal
@@ -43,6 +43,12 @@ type serviceMemory struct {
 	seen seenVersion
 	// awaySince is since when the swarm cannot be asked; zero while it can.
 	awaySince time.Time
+}
+
+// applied is the sum of what a generation of the spec asked for.
+type applied struct {
+	sum        string
+	generation int64
 }
 
 type writtenService struct {

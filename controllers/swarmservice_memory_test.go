@@ -40,7 +40,7 @@ func TestServiceMemories(t *testing.T) {
 			t.Errorf("service %s of swarm %s is %s, want %s", id, swarm.ClusterID, got, want)
 		}
 	}
-	m.of(a).applied = "x"
+	m.of(a).applied.sum = "x"
 	m.locate(a, one, "s1", true)
 	m.locate(a, one, "s1", true)
 	m.locate(b, one, "s2", true)
@@ -56,7 +56,7 @@ func TestServiceMemories(t *testing.T) {
 		t.Errorf("followed %v", followed)
 	}
 	m.locate(a, two, "s3", false)
-	if followed[two] != 0 || m.of(a).applied != "x" {
+	if followed[two] != 0 || m.of(a).applied.sum != "x" {
 		t.Errorf("followed %v, memory %+v", followed, m.of(a))
 	}
 	m.locate(b, one, "s3", true)

@@ -17,6 +17,7 @@ limitations under the License.
 package hostcache
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -117,7 +118,9 @@ func TestSwarmSource(t *testing.T) {
 		source := b.cache.SwarmSource(func(ch SwarmChange) []reconcile.Request {
 			return []reconcile.Request{{NamespacedName: Key{Namespace: ch.Key.Namespace, Name: fmt.Sprint(ch.All, strings.Join(ch.Names, ","))}}}
 		})
-		if err := source.Start(t.Context(), q); err != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		defer cancel()
+		if err := source.Start(ctx, q); err != nil {
 			t.Fatal(err)
 		}
 		b.cache.swarmNotes.send(SwarmChange{Key: theSwarm, Names: []string{"web"}})
