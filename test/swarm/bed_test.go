@@ -43,13 +43,15 @@ const (
 	promptly = 2 * time.Second
 )
 
+// managers are the names of the engines, of their nodes, and of their DockerHosts.
+var managers = []string{"m0", "m1", "m2"}
+
 // bed is the swarm, the API server, and a namespace with a DockerHost of each engine.
 type bed struct {
 	*testenv.Cluster
 	t       *testing.T // everything of the bed ends with it
 	ns      string
 	network *testbed.Network
-	// engines are the managers m0, m1 and m2, by the names of their nodes and hosts.
 	engines map[string]*testbed.Dockerd
 }
 
@@ -57,22 +59,28 @@ func newBed(t *testing.T) *bed {
 	t.Helper()
 	cluster := testenv.Start(t)
 	b := &bed{Cluster: cluster, t: t, ns: cluster.Namespace(t), network: testbed.StartNetwork(t), engines: map[string]*testbed.Dockerd{}}
-	names := []string{"m0", "m1", "m2"}
-	for i, d := range testbed.StartSwarm(t, b.network, names...) {
+	for i, d := range testbed.StartSwarm(t, b.network, managers...) {
 		d.ImportBusybox(t, image)
 		d.ImportBusybox(t, newImage)
-		b.engines[names[i]] = d
+		b.engines[managers[i]] = d
 	}
 	cluster.StartManager(t, testenv.ManagerOptions())
-	b.createHosts(t, b.ns)
+	b.createHosts(t, managers...)
 	return b
 }
 
-// createHosts gives a namespace a DockerHost of each manager of the swarm.
-func (b *bed) createHosts(t *testing.T, namespace string) (hosts []*dcv1.DockerHost) {
+// in is the same bed with another namespace, without hosts.
+func (b *bed) in(namespace string) *bed {
+	other := *b
+	other.ns = namespace
+	return &other
+}
+
+// createHosts makes DockerHosts of managers of the swarm.
+func (b *bed) createHosts(t *testing.T, names ...string) (hosts []*dcv1.DockerHost) {
 	t.Helper()
-	for name, d := range b.engines {
-		host := testenv.NewHost(namespace, name, d.Endpoint())
+	for _, name := range names {
+		host := testenv.NewHost(b.ns, name, b.engines[name].Endpoint())
 		b.Create(t, host)
 		hosts = append(hosts, host)
 	}
@@ -203,7 +211,8 @@ func (b *bed) wantStalled(t *testing.T, svc *dcv1.SwarmService, reason string, s
 	t.Logf("%s: %s", reason, stalled.Message)
 }
 
-// eventCounts are an object's Events by their reason.
+// eventCounts are an object's Events, as "Warning Conflict". Those of the audit trail, one
+// for each write to an engine, do not count.
 func (b *bed) eventCounts(t *testing.T, obj client.Object) map[string]int {
 	t.Helper()
 	var list eventsv1.EventList
@@ -212,16 +221,32 @@ func (b *bed) eventCounts(t *testing.T, obj client.Object) map[string]int {
 	}
 	counts := map[string]int{}
 	for _, e := range list.Items {
-		if e.Regarding.UID != obj.GetUID() {
+		if e.Regarding.UID != obj.GetUID() || strings.HasPrefix(e.Reason, "EngineAction") {
 			continue
 		}
 		n := 1
 		if e.Series != nil {
 			n = int(e.Series.Count)
 		}
-		counts[e.Reason] += n
+		counts[e.Type+" "+e.Reason] += n
 	}
 	return counts
+}
+
+// wantEvents waits until an object has these Events and no others, each as often as it is
+// named.
+func (b *bed) wantEvents(t *testing.T, obj client.Object, want ...string) {
+	t.Helper()
+	wanted := map[string]int{}
+	for _, w := range want {
+		wanted[w]++
+	}
+	testenv.Eventually(t, soon, func(context.Context) error {
+		if got := b.eventCounts(t, obj); !maps.Equal(got, wanted) {
+			return fmt.Errorf("%s has the events %v, want %v", obj.GetName(), got, wanted)
+		}
+		return nil
+	})
 }
 
 // distribution is how many tasks run on which node.

@@ -54,7 +54,7 @@ func get[T any](t *testing.T, b *bed, path string) (v T) {
 	return v
 }
 
-// services are the services of a name: one, or none.
+// service is the swarm's service of a name, nil where it has none.
 func (b *bed) service(t *testing.T, name string) *engineswarm.Service {
 	t.Helper()
 	for _, v := range get[[]engineswarm.Service](t, b, "/services"+filter("name", name)) {
@@ -145,6 +145,18 @@ func (b *bed) node(t *testing.T, name string) *engineswarm.Node {
 	}
 	t.Fatalf("the swarm has no node %s", name)
 	return nil
+}
+
+// leader is the name of the manager that leads.
+func (b *bed) leader(t *testing.T) string {
+	t.Helper()
+	for _, n := range get[[]engineswarm.Node](t, b, "/nodes") {
+		if n.ManagerStatus != nil && n.ManagerStatus.Leader {
+			return n.Description.Hostname
+		}
+	}
+	t.Fatal("the swarm has no leader")
+	return ""
 }
 
 // setAvailability is `docker node update --availability`.

@@ -20,7 +20,6 @@ import (
 	"net/http"
 	"testing"
 
-	engineswarm "github.com/moby/moby/api/types/swarm"
 	"k8s.io/utils/ptr"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
@@ -38,7 +37,7 @@ func (b *bed) refused(t *testing.T, svc *dcv1.SwarmService, reason string, says 
 	if secrets := b.secretsOf(t, svc); len(secrets) > 0 {
 		t.Errorf("the swarm has secrets %v for what it refused", secrets)
 	}
-	b.WaitEvents(t, svc, "Warning "+reason)
+	b.wantEvents(t, svc, "Warning "+reason)
 }
 
 func testBadImageReference(t *testing.T, b *bed) {

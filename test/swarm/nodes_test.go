@@ -19,7 +19,7 @@ package swarm
 import (
 	"context"
 	"fmt"
-	"maps"
+	"slices"
 	"testing"
 	"time"
 
@@ -61,15 +61,20 @@ func testDrain(t *testing.T, b *bed) {
 	}
 }
 
-// testFailover kills the manager through which the swarm is spoken to, which spec.hostRef
-// names too: another serves, also for writes, and the swarm is whole again when it is back.
+// testFailover kills the leader of the swarm, which spec.hostRef names, and through which
+// the swarm is spoken to: another manager serves, also for writes, and the swarm is whole
+// again when it is back.
 func testFailover(t *testing.T, b *bed) {
-	svc := b.run(t, "failover", spread)
-	victim := svc.Status.ServedBy
-	b.change(t, svc, func(s *dcv1.SwarmServiceSpec) { s.HostRef.Name = victim })
-	b.wait(t, svc, "True/Converged")
+	victim := b.leader(t)
+	others := slices.DeleteFunc(slices.Clone(managers), func(name string) bool { return name == victim })
+	b = b.in(b.Namespace(t))
+	host := b.createHosts(t, victim)[0] // the first one serves
+	svc := b.run(t, "failover", func(s *dcv1.SwarmServiceSpec) { spread(s); s.HostRef.Name = victim })
+	if svc.Status.ServedBy != victim {
+		t.Fatalf("served by %s, and there is no host but %s", svc.Status.ServedBy, victim)
+	}
+	b.createHosts(t, others...)
 	id := svc.Status.ServiceID
-	t.Logf("%s serves, and dies; it is the leader: %t", victim, b.node(t, victim).ManagerStatus.Leader)
 	b.engines[victim].Kill(t)
 	began := time.Now()
 
@@ -84,13 +89,12 @@ func testFailover(t *testing.T, b *bed) {
 		return readyIs(s, "True/Converged")
 	})
 	t.Logf("served by %s and scaled after %s", svc.Status.ServedBy, time.Since(began).Round(time.Millisecond))
-	survivors := maps.Clone(onEach)
-	delete(survivors, victim)
-	b.until(t, svc, time.Minute, func(s *dcv1.SwarmService) error { return wantDistribution(s, survivors) })
+	b.until(t, svc, time.Minute, func(s *dcv1.SwarmService) error {
+		return wantDistribution(s, map[string]int32{others[0]: 1, others[1]: 1})
+	})
 	wantReplicas(t, svc, 2)
 
 	b.engines[victim].Start(b.t)
-	host := testenv.NewHost(b.ns, victim, "")
 	b.WaitReady(t, host, "True/Connected", soon)
 	testenv.Eventually(t, soon, func(context.Context) error {
 		if n := b.node(t, victim); n.Status.State != engineswarm.NodeStateReady {
@@ -115,9 +119,8 @@ func testFailover(t *testing.T, b *bed) {
 func testNamespaceDeleted(t *testing.T, b *bed) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "gone-"}}
 	b.Create(t, ns)
-	in := *b
-	in.ns = ns.Name
-	hosts := in.createHosts(t, in.ns)
+	in := b.in(ns.Name)
+	hosts := in.createHosts(t, managers...)
 	in.Create(t, newSecret(in.ns, secretValue+"-gone"))
 	var objects []client.Object
 	for _, name := range []string{"gone-one", "gone-two"} {

@@ -37,8 +37,8 @@ func testAdoption(t *testing.T, b *bed) {
 	version := b.service(t, "adopted").Version.Index
 	svc := b.create(t, "adopted", nil)
 	b.wantStalled(t, svc, dcv1.ReasonConflict, "spec.adoptionPolicy")
-	if v := b.service(t, "adopted"); v.Version.Index != version || len(svc.Finalizers) > 0 {
-		t.Errorf("what is not the object's went from version %d to %d; finalizers are %v", version, v.Version.Index, svc.Finalizers)
+	if v := b.service(t, "adopted"); v.Version.Index != version || svc.Status.ServiceID != "" {
+		t.Errorf("what is not the object's went from version %d to %d; the object claims %q", version, v.Version.Index, svc.Status.ServiceID)
 	}
 	b.change(t, svc, func(s *dcv1.SwarmServiceSpec) { s.AdoptionPolicy = dcv1.SwarmAdoptionIfUnmanaged })
 	b.wait(t, svc, "True/Converged")
@@ -47,7 +47,7 @@ func testAdoption(t *testing.T, b *bed) {
 	if v.ID != id || svc.Status.ServiceID != id || v.Spec.Labels[dcv1.LabelOwnerUID] != string(svc.UID) || v.Spec.Labels["by"] != "" {
 		t.Errorf("service %s was made of %s, with labels %v", v.ID, id, v.Spec.Labels)
 	}
-	b.WaitEvents(t, svc, "Warning Conflict", "Normal Adopted", "Normal Converged")
+	b.wantEvents(t, svc, "Warning Conflict", "Normal Adopted", "Normal Converged")
 }
 
 // testOrphaning: the service stays as it is, without an owner, and can have another.
@@ -56,7 +56,7 @@ func testOrphaning(t *testing.T, b *bed) {
 	tasks := b.taskIDs(t, svc)
 	b.Delete(t, svc)
 	b.waitGone(t, svc)
-	b.WaitEvents(t, svc, "Normal Created", "Normal Converged", "Normal Orphaned")
+	b.wantEvents(t, svc, "Normal Created", "Normal Converged", "Normal Orphaned")
 	v := b.service(t, "orphan")
 	if v == nil || v.ID != svc.Status.ServiceID || len(v.Spec.Labels) > 0 {
 		t.Fatalf("the swarm has %+v", v)
@@ -86,14 +86,15 @@ func (b *bed) waitService(t *testing.T, name string, check func(*engineswarm.Ser
 func (b *bed) corrected(t *testing.T, svc *dcv1.SwarmService, check func(*engineswarm.Service) error) {
 	t.Helper()
 	b.waitService(t, svc.Name, check)
+	b.WaitEvent(t, svc, "Warning DriftCorrected")
 	b.until(t, svc, soon, func(s *dcv1.SwarmService) error {
-		if s.Status.RunningReplicas != 2 || s.Status.Replicas != 2 {
-			return fmt.Errorf("%d of %d tasks run", s.Status.RunningReplicas, s.Status.Replicas)
+		if v := b.service(t, svc.Name); s.Status.ServiceID != v.ID || s.Status.SpecVersion != int64(v.Version.Index) {
+			return fmt.Errorf("status is of service %s at version %d, the swarm has %s at %d", s.Status.ServiceID, s.Status.SpecVersion, v.ID, v.Version.Index)
 		}
 		return readyIs(s, "True/Converged")
 	})
-	b.WaitEvent(t, svc, "Warning DriftCorrected")
-	if e := b.eventCounts(t, svc); e["DriftCorrected"] != 1 || e["Updated"] != 0 || e["Created"] != 1 {
+	wantReplicas(t, svc, 2)
+	if e := b.eventCounts(t, svc); e["Warning DriftCorrected"] != 1 || e["Normal Updated"] != 0 || e["Normal Created"] != 1 {
 		t.Errorf("events are %v: it takes one write", e)
 	}
 }

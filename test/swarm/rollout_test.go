@@ -68,7 +68,7 @@ func testRollingUpdate(t *testing.T, b *bed) {
 		}
 		svc = end
 	}
-	b.WaitEvents(t, svc, "Normal Created", "Normal Updated", "Normal Updated", "Normal Converged", "Normal Converged", "Normal Converged")
+	b.wantEvents(t, svc, "Normal Created", "Normal Updated", "Normal Updated", "Normal Converged", "Normal Converged", "Normal Converged")
 }
 
 // testRollback: what the engine rolled back is told, and not written again until the spec
@@ -96,7 +96,7 @@ func testRollback(t *testing.T, b *bed) {
 		return readyIs(s, "False/RolledBack")
 	})
 	b.WaitEvent(t, svc, "Warning RolledBack")
-	if e := b.eventCounts(t, svc); e["Updated"] != 1 || e["DriftCorrected"] != 0 || e["RolledBack"] != 1 {
+	if e := b.eventCounts(t, svc); e["Normal Updated"] != 1 || e["Warning DriftCorrected"] != 0 || e["Warning RolledBack"] != 1 {
 		t.Errorf("events are %v: what the engine rolled back is not written again", e)
 	}
 	if v := b.service(t, "rollback"); v.Version.Index != version || !slices.Equal(v.Spec.TaskTemplate.ContainerSpec.Command, []string{"sleep", "1000"}) {
@@ -111,7 +111,7 @@ func testRollback(t *testing.T, b *bed) {
 const secretValue = "canary-93b1"
 
 func withSecret(s *dcv1.SwarmServiceSpec) {
-	s.Command = []string{"sh", "-c", "cat /run/secrets/key; exec sleep 1000"}
+	s.Command = []string{"sh", "-c", "cat /run/secrets/key; echo; exec sleep 1000"}
 	s.Secrets = []dcv1.SwarmSecretFile{{Target: "key", SecretKeyRef: &dcv1.LocalKeyReference{Name: "key", Key: "value"}}}
 }
 
@@ -128,13 +128,13 @@ func (b *bed) secretsOf(t *testing.T, svc *dcv1.SwarmService) (names []string) {
 	return names
 }
 
-// waitOutputs waits until every container of a service has printed the end of what is said.
+// waitOutputs waits until every container of a service has printed a line last.
 func (b *bed) waitOutputs(t *testing.T, svc *dcv1.SwarmService, says string) {
 	t.Helper()
 	testenv.Eventually(t, soon, func(context.Context) error {
 		outputs := b.outputs(t, svc)
 		for _, out := range outputs {
-			if !strings.HasSuffix(out, says) {
+			if !strings.HasSuffix(out, says+"\n") {
 				return fmt.Errorf("a container printed %q, want %q", out, says)
 			}
 		}
@@ -163,7 +163,7 @@ func testSecretRotation(t *testing.T, b *bed) {
 		}
 		return nil
 	})
-	b.WaitEvents(t, svc, "Normal Created", "Normal Updated", "Normal Converged", "Normal Converged")
+	b.wantEvents(t, svc, "Normal Created", "Normal Updated", "Normal Converged", "Normal Converged")
 	if text := fmt.Sprintf("%+v", svc); strings.Contains(text, secretValue) {
 		t.Errorf("the object shows the secret: %s", text)
 	}
