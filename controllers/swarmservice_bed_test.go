@@ -49,6 +49,8 @@ type swarmBed struct {
 	mgr   *testenv.Manager
 	nodes []*simHost
 	hosts []*dcv1.DockerHost
+	// image is what real engines run.
+	image string
 }
 
 // startSwarm makes a swarm of managers m0, m1 ... and workers after them.
@@ -149,6 +151,17 @@ func condition(svc *dcv1.SwarmService, conditionType string) string {
 		return ""
 	}
 	return string(c.Status) + "/" + c.Reason + ": " + c.Message
+}
+
+// waitSays waits until a condition says something.
+func (b *swarmBed) waitSays(svc *dcv1.SwarmService, conditionType, says string) {
+	b.t.Helper()
+	b.until(svc, func(s *dcv1.SwarmService) error {
+		if c := condition(s, conditionType); !strings.Contains(c, says) {
+			return fmt.Errorf("%s: %s is %q, want it to say %q", s.Name, conditionType, c, says)
+		}
+		return nil
+	})
 }
 
 func (b *swarmBed) wantCondition(svc *dcv1.SwarmService, conditionType, want string, says ...string) {

@@ -181,15 +181,18 @@ func judgeRollout(v *serviceView, c taskCounts) verdict {
 func rolloutText(v *serviceView, c taskCounts, what string) string {
 	culprit := c.culprit
 	if culprit == nil {
-		culprit = lastFailure(v.tasks)
+		culprit = lastFailure(v)
 	}
 	return what + "." + because(v, culprit)
 }
 
-func lastFailure(tasks []engineswarm.Task) (last *engineswarm.Task) {
-	for i := range tasks {
-		t := &tasks[i]
-		if hasFailed(t) && (last == nil || t.Status.Timestamp.After(last.Status.Timestamp)) {
+// lastFailure is the newest failed task of the rollout: one that runs what the service
+// says, or, where that was undone, what it said before.
+func lastFailure(v *serviceView) (last *engineswarm.Task) {
+	for i := range v.tasks {
+		t := &v.tasks[i]
+		if hasFailed(t) && sameTemplate(v.service.Spec.TaskTemplate, t.Spec) != rolledBack(v.service) &&
+			(last == nil || t.Status.Timestamp.After(last.Status.Timestamp)) {
 			last = t
 		}
 	}

@@ -66,7 +66,11 @@ func TestServiceConditions(t *testing.T) {
 	update := func(state engineswarm.UpdateState) func(*serviceView) {
 		return func(v *serviceView) {
 			v.service.UpdateStatus = &engineswarm.UpdateStatus{State: state}
-			v.tasks = append(v.tasks, task(0, 1, "app:1", engineswarm.TaskStateFailed, "it broke", time.Hour))
+			image := "app:1"
+			if state == engineswarm.UpdateStatePaused {
+				image = "app:2"
+			}
+			v.tasks = append(v.tasks, task(0, 1, image, engineswarm.TaskStateFailed, "it broke", time.Hour))
 			if state == engineswarm.UpdateStateRollbackCompleted {
 				v.diff = someDiff(t)
 			}

@@ -89,7 +89,7 @@ func TestSwarmServiceKilledWithSecrets(t *testing.T) {
 }
 
 // killedWithSecrets is killedAt for a service with a secret and a config.
-func (p *processes) killedWithSecrets(name string, at int, after bool) (any bool) {
+func (p *processes) killedWithSecrets(name string, at int, after bool) (killedAny bool) {
 	p.t.Helper()
 	secret := p.secret(name, map[string]string{"key": "one"})
 	p.Create(p.t, secret)
@@ -103,7 +103,7 @@ func (p *processes) killedWithSecrets(name string, at int, after bool) (any bool
 	step := func(what string, done func(*dcv1.SwarmService, error) error) {
 		p.t.Helper()
 		killed := p.live(&killer{at: at, after: after}, svc, done)
-		any = any || killed
+		killedAny = killedAny || killed
 		p.live(&killer{}, svc, done)
 		if err := p.exactFiles(svc); err != nil {
 			p.t.Fatalf("%s, killed at call %d (after: %t): %v", what, at, after, err)
@@ -121,7 +121,7 @@ func (p *processes) killedWithSecrets(name string, at int, after bool) (any bool
 	step("update", exact)
 	p.Delete(p.t, svc)
 	step("deletion", gone)
-	return any
+	return killedAny
 }
 
 // exactFiles reports where the swarm's secrets and configs of an object are not those that
