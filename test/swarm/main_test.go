@@ -17,13 +17,25 @@ limitations under the License.
 package swarm
 
 import (
+	"flag"
+	"fmt"
 	"os"
 	"testing"
 
 	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
-func TestMain(m *testing.M) { os.Exit(testenv.Run(m)) }
+// atOnce is how many tests run at once, unless -parallel says otherwise. They mostly wait
+// for the swarm, so that more of them than there are cores take less time.
+const atOnce = "4"
+
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", atOnce); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(testenv.Run(m))
+}
 
 // TestSwarm runs every test of the package on one swarm.
 func TestSwarm(t *testing.T) {
