@@ -33,16 +33,20 @@ import (
 	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
-// manager is an engine that answers.
-func (b *bed) manager(t *testing.T) *testbed.Dockerd {
+// manager is an engine that answers for the swarm. One that has just started does not, nor
+// does any of them while there is no leader.
+func (b *bed) manager(t *testing.T) (found *testbed.Dockerd) {
 	t.Helper()
-	for _, d := range b.engines {
-		if d.Ready() {
-			return d
+	testenv.Eventually(t, soon, func(context.Context) (err error) {
+		for _, name := range managers {
+			if _, err = b.engines[name].TryCall(http.MethodGet, "/swarm", nil); err == nil {
+				found = b.engines[name]
+				return nil
+			}
 		}
-	}
-	t.Fatal("no engine of the swarm answers")
-	return nil
+		return err
+	})
+	return found
 }
 
 // get reads from the swarm, past everything under test.
