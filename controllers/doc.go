@@ -27,6 +27,18 @@ limitations under the License.
 // no manager runs, and the garbage collector then revokes it. ExpiredBindings keeps a
 // replica from serving while a permission that has ended is in force.
 //
+// A SwarmService has one, on the leader: SwarmServiceReconciler keeps the service of a
+// swarm what its object says, and reports how it fares. It reads what the host cache has
+// listed, woken by the cache's SwarmSource, and calls an engine only to change something,
+// or where the listing is known to be behind. SwarmInputs are what a spec refers to; each
+// write to a swarm goes through SwarmAccess, which audits it. DockerHostDependantsReconciler
+// holds a deleted DockerHost while SwarmServices need its connection.
+//
+// SwarmObjects is what a SwarmService refers to: it reads Secrets and ConfigMaps, makes
+// secrets, configs and networks of the swarm, and collects those that nothing uses. One list
+// of a swarm's secrets and configs, at most each 30 s and only while somebody asks, serves
+// all services on it. No content is kept.
+//
 // What to say is decided by pure functions (dockerhost_config.go,
 // dockerhost_status.go, dockerhost_events.go, and their like for HostPermissions); the reconcilers only fetch, call
 // them, and save. Events and counters come after the save.

@@ -53,6 +53,7 @@ const hostSecretIndex = "spec.secretRef"
 type HostSetter interface {
 	Set(hostcache.Host)
 	Delete(hostcache.Key)
+	State(hostcache.Key) (hostcache.State, bool)
 }
 
 // DockerHostConnectionReconciler keeps the host cache of this replica told of
@@ -82,12 +83,22 @@ func (r *DockerHostConnectionReconciler) Reconcile(ctx context.Context, req ctrl
 		}
 		return ctrl.Result{}, fmt.Errorf("reading the DockerHost: %w", err)
 	}
+	if !host.DeletionTimestamp.IsZero() && r.known(host) {
+		// What depends on it still needs the live connection. In a namespace that goes,
+		// the Secret is gone by now.
+		return ctrl.Result{}, nil
+	}
 	secret, err := r.readSecret(ctx, host)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	r.Hosts.Set(hostspec.FromSpec(host, secret, r.Policy))
 	return ctrl.Result{}, nil
+}
+
+func (r *DockerHostConnectionReconciler) known(host *dcv1.DockerHost) bool {
+	state, known := r.Hosts.State(client.ObjectKeyFromObject(host))
+	return known && state.UID == host.UID
 }
 
 func (r *DockerHostConnectionReconciler) readSecret(ctx context.Context, host *dcv1.DockerHost) (hostspec.Secret, error) {

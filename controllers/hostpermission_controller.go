@@ -130,7 +130,7 @@ func (r *HostPermissionReconciler) decide(ctx context.Context, perm *dcv1.HostPe
 	if err := r.Client.List(ctx, hosts, client.InNamespace(perm.Namespace), client.UnsafeDisableDeepCopy); err != nil {
 		return grant{}, current, fmt.Errorf("listing the namespace's DockerHosts: %w", err)
 	}
-	fault, err := permissionPolicyFault(ctx, r.Client)
+	fault, err := permissionPolicy.fault(ctx, r.Client)
 	if err != nil {
 		return grant{}, current, err
 	}

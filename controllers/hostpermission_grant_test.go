@@ -308,7 +308,7 @@ func TestPolicyFault(t *testing.T) {
 		b.Spec.PolicyName = PermissionPolicyName
 		b.Spec.ValidationActions = []admissionregistrationv1.ValidationAction{"Deny"}
 		tt.change(p, b)
-		if got := policyFault(p, b); (got == "") != (tt.says == "") || !strings.Contains(got, tt.says) {
+		if got := permissionPolicy.judge(p, b); (got == "") != (tt.says == "") || !strings.Contains(got, tt.says) {
 			t.Errorf("%s: %q, want %q", name, got, tt.says)
 		}
 	}

@@ -16,17 +16,7 @@ limitations under the License.
 
 package controllers
 
-import (
-	"context"
-	"fmt"
-	"slices"
-
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
-)
+import admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 
 // PermissionPolicyName is the ValidatingAdmissionPolicy that asks who writes a
 // HostPermission, and its binding; config/admission has both.
@@ -34,60 +24,7 @@ const PermissionPolicyName = "dockercontrol-hostpermission-grant"
 
 // +kubebuilder:rbac:groups=admissionregistration.k8s.io,resources=validatingadmissionpolicies;validatingadmissionpolicybindings,resourceNames=dockercontrol-hostpermission-grant,verbs=get;list;watch
 
-// permissionPolicyFault reads the admission policy and its binding, and says why
-// they do not guard HostPermissions, or "".
-func permissionPolicyFault(ctx context.Context, c client.Reader) (string, error) {
-	policy := &admissionregistrationv1.ValidatingAdmissionPolicy{}
-	binding := &admissionregistrationv1.ValidatingAdmissionPolicyBinding{}
-	for _, obj := range []client.Object{policy, binding} {
-		err := c.Get(ctx, client.ObjectKey{Name: PermissionPolicyName}, obj)
-		if err != nil && !apierrors.IsNotFound(err) {
-			return "", fmt.Errorf("reading the admission policy of HostPermissions: %w", err)
-		}
-	}
-	return policyFault(policy, binding), nil
-}
-
-// policyFault judges the two; one that does not exist is empty. It looks for what
-// switches them off or narrows them, not whether the expression is a good one.
-func policyFault(policy *admissionregistrationv1.ValidatingAdmissionPolicy, binding *admissionregistrationv1.ValidatingAdmissionPolicyBinding) string {
-	switch {
-	case policy.Name == "":
-		return fmt.Sprintf("The ValidatingAdmissionPolicy %s is missing.", PermissionPolicyName)
-	case !policyGuards(&policy.Spec):
-		return fmt.Sprintf("The ValidatingAdmissionPolicy %s does not check every creation and update of HostPermissions.", PermissionPolicyName)
-	case binding.Name == "":
-		return fmt.Sprintf("The ValidatingAdmissionPolicyBinding %s is missing.", PermissionPolicyName)
-	case binding.Spec.PolicyName != PermissionPolicyName || binding.Spec.MatchResources != nil ||
-		!slices.Contains(binding.Spec.ValidationActions, admissionregistrationv1.Deny):
-		return fmt.Sprintf("The ValidatingAdmissionPolicyBinding %s does not deny, or not everywhere.", PermissionPolicyName)
-	}
-	return ""
-}
-
-func policyGuards(spec *admissionregistrationv1.ValidatingAdmissionPolicySpec) bool {
-	match := spec.MatchConstraints
-	if match == nil || len(spec.Validations) == 0 || len(match.ExcludeResourceRules) > 0 || !selectsAll(match) {
-		return false
-	}
-	if spec.FailurePolicy != nil && *spec.FailurePolicy != admissionregistrationv1.Fail {
-		return false
-	}
-	covered := func(operation admissionregistrationv1.OperationType) bool {
-		return slices.ContainsFunc(match.ResourceRules, func(r admissionregistrationv1.NamedRuleWithOperations) bool {
-			return len(r.ResourceNames) == 0 &&
-				(slices.Contains(r.Operations, operation) || slices.Contains(r.Operations, admissionregistrationv1.OperationAll)) &&
-				(slices.Contains(r.APIGroups, dcv1.GroupVersion.Group) || slices.Contains(r.APIGroups, "*")) &&
-				(slices.Contains(r.APIVersions, dcv1.GroupVersion.Version) || slices.Contains(r.APIVersions, "*")) &&
-				(slices.Contains(r.Resources, "hostpermissions") || slices.Contains(r.Resources, "*"))
-		})
-	}
-	return covered(admissionregistrationv1.Create) && covered(admissionregistrationv1.Update)
-}
-
-// selectsAll reports whether no selector leaves objects or namespaces out.
-func selectsAll(match *admissionregistrationv1.MatchResources) bool {
-	objects, namespaces := match.ObjectSelector, match.NamespaceSelector
-	return (objects == nil || len(objects.MatchLabels)+len(objects.MatchExpressions) == 0) &&
-		(namespaces == nil || len(namespaces.MatchLabels)+len(namespaces.MatchExpressions) == 0)
+var permissionPolicy = admissionPolicy{
+	name: PermissionPolicyName, resource: "hostpermissions", says: "creation and update of HostPermissions",
+	operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
 }

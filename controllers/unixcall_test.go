@@ -38,6 +38,9 @@ func unixCall(t *testing.T, socket, method, path, body string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if body != "" {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	resp, err := transport.RoundTrip(req)
 	if err != nil {
 		t.Fatal(err)

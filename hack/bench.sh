@@ -2,8 +2,8 @@
 # hack/bench.sh is "make bench": it builds what is measured, runs the benchmarks of test/bench and ends
 # with their tables. They never fail on a number, and are no part of "make test".
 #
-#   hack/bench.sh                             all, in some 25 minutes
-#   hack/bench.sh --only host,events          some of host, fleet, events, proxy, streams
+#   hack/bench.sh                             all, in some 35 minutes
+#   hack/bench.sh --only host,events          some of host, fleet, events, swarm, proxy, streams
 #   hack/bench.sh --quick                     small sizes: does it all still work?
 #   hack/bench.sh --hosts 200 --steady 30s    sizes of one's own; --help lists them
 #   hack/bench.sh --write docs/benchmarks.md  put the tables there, of all benchmarks at once
@@ -12,18 +12,18 @@
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 cd "$ROOT"
 
-all='Host|Fleet|Events|Proxy|Lists|Logs|Stats|Exec'
+all='Host|Fleet|Events|Swarm|Proxy|Lists|Logs|Stats|Exec'
 only=$all
 write=
 flags=()
 while (($# > 0)); do
     case $1 in
     --only) # of small letters, and a comma between
-        only=$(sed 's/host/Host/; s/fleet/Fleet/; s/events/Events/; s/proxy/Proxy|Lists/; s/streams/Logs|Stats|Exec/; s/,/|/g' <<<"${2:?--only host,fleet,events,proxy,streams}")
+        only=$(sed 's/host/Host/; s/fleet/Fleet/; s/events/Events/; s/swarm/Swarm/; s/proxy/Proxy|Lists/; s/streams/Logs|Stats|Exec/; s/,/|/g' <<<"${2:?--only host,fleet,events,swarm,proxy,streams}")
         shift
         ;;
     --quick)
-        flags+=(--rounds 2 --long-rounds 0 --hosts 120 --containers 20 --steady 5s --events 150 --bulk 64)
+        flags+=(--rounds 2 --long-rounds 0 --hosts 120 --containers 20 --steady 5s --events 150 --services 50 --steady-services 100 --bulk 64)
         flags+=(--log-viewers "1,20" --log-direct 1 --log-time 2s --stats-containers 5 --stats-time 3s)
         ;;
     --write)

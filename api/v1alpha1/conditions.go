@@ -29,6 +29,11 @@ const (
 	ConditionCredentialsValid = "CredentialsValid"
 	// ConditionDefault: a host whose spec.default is true is its namespace's default.
 	ConditionDefault = "Default"
+
+	// ConditionProgressing: a rollout of a SwarmService is under way.
+	ConditionProgressing = "Progressing"
+	// ConditionDrifted: the service on the swarm is not what its spec says.
+	ConditionDrifted = "Drifted"
 )
 
 // Reasons of a DockerHost's conditions and Events.
@@ -103,7 +108,8 @@ const (
 	// somebody else. It is left alone, and nothing is granted.
 	ReasonRoleConflict = "RoleConflict"
 	// ReasonAdmissionPolicyMissing: the policy that asks who may write HostPermissions
-	// is not in force, so nothing is granted beyond what was before.
+	// is not in force, so nothing is granted beyond what was before; or one of those that
+	// ask who may write SwarmServices is not, so that no service is written.
 	ReasonAdmissionPolicyMissing = "AdmissionPolicyMissing"
 	// ReasonGrantFailed: the Role or the RoleBinding could not be written, which is
 	// tried again.

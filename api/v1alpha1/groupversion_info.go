@@ -31,7 +31,8 @@ var schemeBuilder = runtime.NewSchemeBuilder(addKnownTypes)
 var AddToScheme = schemeBuilder.AddToScheme
 
 func addKnownTypes(scheme *runtime.Scheme) error {
-	scheme.AddKnownTypes(GroupVersion, &DockerHost{}, &DockerHostList{}, &HostPermission{}, &HostPermissionList{})
+	scheme.AddKnownTypes(GroupVersion,
+		&DockerHost{}, &DockerHostList{}, &HostPermission{}, &HostPermissionList{}, &SwarmService{}, &SwarmServiceList{})
 	metav1.AddToGroupVersion(scheme, GroupVersion)
 	return nil
 }

@@ -47,6 +47,7 @@ DIR/control.sock takes HTTP calls that change the engines while they run:
   curl --unix-socket DIR/control.sock -X POST http://sim/hosts/0042/containers -d '{"name":"web"}'
   curl --unix-socket DIR/control.sock -X POST http://sim/hosts/0042/containers/web/start
   curl --unix-socket DIR/control.sock http://sim/hosts/0042
+  curl --unix-socket DIR/control.sock http://sim/hosts/0000-0099/calls
 
 Fault modes: blackhole, refuse, stall, truncate, junk, html, long, redirect (with
 "location") and error; beside a mode or without one: "latency" ("50ms"), "skew"

@@ -35,6 +35,7 @@ func TestEveryPackageBelongsToOnePart(t *testing.T) {
 		"a/new/folder":         {"unit"},
 		"test/testbed":         {"e2e"},
 		"test/e2e":             {"e2e"},
+		"test/swarm":           {"e2e"},
 		"test/compose":         {"compose"},
 		"test/bench":           nil,
 	}

@@ -51,6 +51,7 @@ type Engine interface {
 	Puller
 	Cleaner
 	ServiceWriter
+	SwarmFileWriter
 	Forwarder
 
 	// Close ends every connection, idle or in use, and what waits on them.
@@ -88,6 +89,13 @@ type ListOptions struct {
 	// IDs keeps only these objects; empty means all. Unknown ids are left out
 	// of the answer and are no error.
 	IDs []string
+	// Names keeps only secrets, configs or networks of these names. At most one of these
+	// options is given.
+	Names []string
+	// Label keeps only objects that have it: a key, or key=value.
+	Label string
+	// Service keeps only the tasks of the service of that id.
+	Service string
 }
 
 // Watcher follows an engine's events.
@@ -211,9 +219,9 @@ type ResourceWriter interface {
 
 // ServiceWriter changes services and nodes of a swarm on a manager.
 type ServiceWriter interface {
-	ServiceCreate(ctx context.Context, spec swarm.ServiceSpec) (id string, err error)
+	ServiceCreate(ctx context.Context, spec swarm.ServiceSpec, opts ...ServiceOption) (id string, err error)
 	// ServiceUpdate gives a Conflict error when version is not the current one.
-	ServiceUpdate(ctx context.Context, id string, version uint64, spec swarm.ServiceSpec) error
+	ServiceUpdate(ctx context.Context, id string, version uint64, spec swarm.ServiceSpec, opts ...ServiceOption) error
 	// ServiceUpdateRaw is ServiceUpdate with the spec in the API's own JSON. With
 	// rollback the engine takes the spec before the current one in its place.
 	ServiceUpdateRaw(ctx context.Context, id string, version uint64, spec json.RawMessage, rollback bool) error
@@ -221,6 +229,33 @@ type ServiceWriter interface {
 	// NodeUpdate replaces a node's spec, in the API's own JSON; it gives a Conflict
 	// error when version is not the current one.
 	NodeUpdate(ctx context.Context, id string, version uint64, spec json.RawMessage) error
+}
+
+// ServiceOptions go with the write of a service, beside its spec.
+type ServiceOptions struct {
+	// RegistryAuth is the value of the API's header X-Registry-Auth, a secret with which
+	// the nodes pull the image. With empty an update leaves what the service has.
+	RegistryAuth string
+}
+
+// ServiceOption sets one of ServiceOptions.
+type ServiceOption func(*ServiceOptions)
+
+// WithRegistryAuth has the nodes pull the image with credentials.
+func WithRegistryAuth(auth string) ServiceOption {
+	return func(o *ServiceOptions) { o.RegistryAuth = auth }
+}
+
+// SwarmFileWriter makes and removes the secrets and configs of a swarm on a manager.
+// Their content never changes, and the engine never tells that of a secret.
+type SwarmFileWriter interface {
+	// SecretCreate gives a Conflict error when the name is taken.
+	SecretCreate(ctx context.Context, spec swarm.SecretSpec) (id string, err error)
+	// SecretRemove gives an Invalid error while a service names the secret.
+	SecretRemove(ctx context.Context, id string) error
+	// ConfigCreate and ConfigRemove are the same for configs.
+	ConfigCreate(ctx context.Context, spec swarm.ConfigSpec) (id string, err error)
+	ConfigRemove(ctx context.Context, id string) error
 }
 
 // Forwarder carries what others wrote: requests of the Docker API as they are.

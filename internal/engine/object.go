@@ -26,7 +26,7 @@ import (
 // Kind is a kind of object that an engine lists, by its plural in the API.
 type Kind string
 
-// The kinds. Services, Tasks and Nodes exist on swarm managers only.
+// The kinds. Services, Tasks, Nodes, Secrets and Configs exist on swarm managers only.
 const (
 	Containers Kind = "containers"
 	Images     Kind = "images"
@@ -35,9 +35,12 @@ const (
 	Services   Kind = "services"
 	Tasks      Kind = "tasks"
 	Nodes      Kind = "nodes"
+	Secrets    Kind = "secrets"
+	Configs    Kind = "configs"
 )
 
-// LocalKinds are an engine's own objects, SwarmKinds those of its swarm.
+// LocalKinds are an engine's own objects, SwarmKinds those of its swarm. Secrets and
+// configs are in neither: nobody keeps them.
 var (
 	LocalKinds = []Kind{Containers, Images, Volumes, Networks}
 	SwarmKinds = []Kind{Services, Tasks, Nodes}
@@ -89,9 +92,11 @@ var parsers = map[Kind]func(json.RawMessage) (Object, error){
 	Images:     parseImage,
 	Volumes:    parseVolume,
 	Networks:   parseNetwork,
-	Services:   parseService,
+	Services:   parseNamed,
 	Tasks:      parseTask,
 	Nodes:      parseNode,
+	Secrets:    parseNamed,
+	Configs:    parseNamed,
 }
 
 func parseContainer(raw json.RawMessage) (Object, error) {
@@ -171,7 +176,8 @@ func (m swarmMeta) object() Object {
 	return Object{ID: m.ID, Version: m.Version.Index, Created: rfc3339(m.CreatedAt)}
 }
 
-func parseService(raw json.RawMessage) (Object, error) {
+// parseNamed reads what has its name in its spec: services, secrets and configs.
+func parseNamed(raw json.RawMessage) (Object, error) {
 	var v struct {
 		swarmMeta
 		Spec struct {

@@ -69,6 +69,8 @@ type Cache struct {
 	gate  *gate
 	notes notifier
 	swarm swarms
+	// swarmNotes tells of what is on swarms.
+	swarmNotes swarmNotifier
 
 	mu        sync.RWMutex
 	accessors map[Key]*accessor

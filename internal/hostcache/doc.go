@@ -21,7 +21,7 @@ limitations under the License.
 // Engine, List, Watch, Events). None of its methods waits for a host: each host
 // has an accessor with a goroutine of its own, which dials, probes, follows the
 // engine's events and lists. Who acts on changes is told of them (Notify,
-// Source) and never polls; a lost connection is such a change, not an error to
+// Source, SwarmSource) and never polls; a lost connection is such a change, not an error to
 // retry.
 //
 // # A connection

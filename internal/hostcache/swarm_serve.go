@@ -35,6 +35,8 @@ type swarmTurn struct {
 	listed   time.Time // when tasks were listed last
 	tasksAt  time.Time
 	relistAt time.Time
+	// touched is set once everything was listed.
+	touched bool
 }
 
 // serve lists the swarm through one manager. It returns nil when that manager is
@@ -132,6 +134,7 @@ func (t *swarmTurn) begin(kind engine.Kind, j *job) work {
 			return err
 		},
 		then: func() error {
+			before := t.v.inv.view(kind)
 			if err := t.v.inv.replace(kind, objects, nil); err != nil {
 				return err
 			}
@@ -141,7 +144,7 @@ func (t *swarmTurn) begin(kind engine.Kind, j *job) work {
 				stale, t.listed = began, time.Now()
 			}
 			t.v.inv.setStale(kind, stale)
-			t.done()
+			t.done(kind, before.items)
 			return nil
 		},
 		failed: func(*engine.Error) { t.v.inv.setStale(kind, earliest(began, j.staleSince())) },
@@ -149,14 +152,30 @@ func (t *swarmTurn) begin(kind engine.Kind, j *job) work {
 }
 
 // done notes that the manager works; once it has listed everything, the swarm is
-// in touch.
-func (t *swarmTurn) done() {
+// in touch. before is what was known of the kind that has just been listed.
+func (t *swarmTurn) done(kind engine.Kind, before []engine.Object) {
 	t.worked()
-	for _, j := range t.kinds {
-		if j.runs == 0 || j.failures > 0 {
+	notes := &t.v.cache.swarmNotes
+	if t.complete() {
+		t.v.inv.uncut()
+		t.v.setErr(nil)
+		if !t.touched {
+			t.touched = true
+			notes.send(SwarmChange{Key: t.v.key, All: true})
 			return
 		}
 	}
-	t.v.inv.uncut()
-	t.v.setErr(nil)
+	if t.touched {
+		notes.compare(t.v.key, kind, before, t.v.inv.view(kind).items)
+	}
+}
+
+// complete reports whether the last list of each kind succeeded.
+func (t *swarmTurn) complete() bool {
+	for _, j := range t.kinds {
+		if j.runs == 0 || j.failures > 0 {
+			return false
+		}
+	}
+	return true
 }

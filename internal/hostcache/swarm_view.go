@@ -172,6 +172,7 @@ func (v *swarmView) run(ctx context.Context) {
 		v.setServing(host)
 		if eng == nil {
 			v.inv.cut(time.Now())
+			v.lost()
 			select {
 			case <-ctx.Done():
 			case <-v.wake:
@@ -184,6 +185,7 @@ func (v *swarmView) run(ctx context.Context) {
 		}
 		v.inv.cut(time.Now())
 		v.setErr(toError(err))
+		v.lost()
 		penalties[host] = time.Now().Add(managerPenalty)
 		failures++
 		v.log.Info("A manager failed to list its swarm; another is asked if there is one", "DockerHost", host.String(), "message", err.Error())
@@ -244,6 +246,9 @@ func (v *swarmView) setServing(host Key) {
 	v.serving = host
 	clear(v.asked)
 }
+
+// lost tells that the swarm cannot be asked now.
+func (v *swarmView) lost() { v.cache.swarmNotes.send(SwarmChange{Key: v.key, All: true}) }
 
 func (v *swarmView) setErr(err *engine.Error) {
 	v.mu.Lock()

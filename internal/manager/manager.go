@@ -111,6 +111,8 @@ func newManager(cfg *rest.Config, o Options) (ctrl.Manager, error) {
 func cacheOptions(namespaces []string) cache.Options {
 	secret := &metav1.PartialObjectMetadata{}
 	secret.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	configMap := &metav1.PartialObjectMetadata{}
+	configMap.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("ConfigMap"))
 	ours := labels.NewSelector().Add(*labelExists(dcv1.HostPermissionLabel))
 	policy := fields.OneTermEqualSelector("metadata.name", controllers.PermissionPolicyName)
 	o := cache.Options{
@@ -118,7 +120,8 @@ func cacheOptions(namespaces []string) cache.Options {
 		// of it: one careless Get of a Secret would load every Secret.
 		ReaderFailOnMissingInformer: true,
 		ByObject: map[client.Object]cache.ByObject{
-			secret: {Transform: controllers.StripSecretMetadata},
+			secret:    {Transform: controllers.StripSecretMetadata},
+			configMap: {Transform: controllers.StripSecretMetadata},
 			// Of RBAC our own only, of the admission policies the one that is asked for.
 			&rbacv1.Role{}:        {Label: ours},
 			&rbacv1.RoleBinding{}: {Label: ours},

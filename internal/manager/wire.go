@@ -23,6 +23,7 @@ import (
 	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
@@ -31,6 +32,7 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/engine/moby"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
+	"github.com/dockercontrol/dockercontrol/internal/keyring"
 )
 
 // addAll adds everything that the manager runs. closeAll releases what outlives
@@ -65,6 +67,11 @@ func addAll(ctx context.Context, mgr ctrl.Manager, o Options) (closeAll func() e
 	if err := addControllers(ctx, mgr, hosts, o); err != nil {
 		return closeAll, err
 	}
+	unregisterServices, err := addSwarmServices(ctx, mgr, hosts, recorder, keys)
+	if err != nil {
+		return closeAll, err
+	}
+	closers = append(closers, unregisterServices)
 	expired, err := addPermissions(ctx, mgr, recorder)
 	if err != nil {
 		return closeAll, err
@@ -111,6 +118,25 @@ func addControllers(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Cach
 		return fmt.Errorf("adding the controller of DockerHosts: %w", err)
 	}
 	return nil
+}
+
+// addSwarmServices adds what keeps SwarmServices.
+func addSwarmServices(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Cache, recorder audit.Recorder, keys *keyring.Keyring) (unregister func() error, err error) {
+	inputs := &controllers.SwarmObjects{
+		Live: mgr.GetAPIReader(), Keys: keys, Policies: &controllers.SwarmPolicies{Reader: mgr.GetAPIReader()}, Clock: clock.RealClock{},
+	}
+	service := &controllers.SwarmServiceReconciler{
+		Client: mgr.GetClient(), Hosts: hosts, Inputs: inputs, Audit: recorder,
+		Recorder: mgr.GetEventRecorder(component), Metrics: controllers.NewSwarmServiceMetrics(),
+	}
+	if err := service.SetupWithManager(ctx, mgr, hosts); err != nil {
+		return nil, fmt.Errorf("adding the controller of SwarmServices: %w", err)
+	}
+	dependants := &controllers.DockerHostDependantsReconciler{Client: mgr.GetClient()}
+	if err := dependants.SetupWithManager(mgr); err != nil {
+		return nil, fmt.Errorf("adding the controller of DockerHosts with SwarmServices: %w", err)
+	}
+	return registerMetrics(service.Metrics)
 }
 
 // registerMetrics adds a collector to controller-runtime's registry, which is the

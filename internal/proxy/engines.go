@@ -135,7 +135,8 @@ func (e *engines) addActions(o Options) (err error) {
 		Authorizer: e.authz, Guard: e.authz, Hosts: o.Engines.Hosts, Recorder: o.Engines.Audit, Jobs: e.jobs, Masker: masker{},
 		Reviewer: actions.KubeReviewer{Client: clientset}, Secrets: actions.SecretsOf(o.Engines.Live),
 		Connector: o.Engines.Connector, Policy: o.Engines.Policy, DryRunner: actions.NewKubeDryRunner(o.RESTConfig, o.Engines.Scheme),
-		Log: o.Log.WithName("actions"),
+		Owners: actions.NewKubeOwners(o.RESTConfig, o.Engines.Scheme),
+		Log:    o.Log.WithName("actions"),
 	})
 	e.audit = &auditTrail{file: o.Engines.AuditFile, authz: e.authz, recorder: o.Engines.Audit, log: o.Log.WithName("audit")}
 	return err

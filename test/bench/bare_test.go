@@ -17,6 +17,7 @@ limitations under the License.
 package bench
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -47,9 +48,17 @@ func newBare(socket string, keep bool, timeout time.Duration) *bare {
 }
 
 func (e *bare) open(ctx context.Context, method, path string) (*http.Response, error) {
-	req, err := http.NewRequestWithContext(ctx, method, "http://engine"+path, nil)
+	return e.send(ctx, method, path, nil)
+}
+
+// send is open with a body of JSON, which may be nil.
+func (e *bare) send(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, "http://engine"+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := e.http.Do(req)
 	if err == nil && resp.StatusCode >= http.StatusBadRequest {
@@ -63,6 +72,16 @@ func (e *bare) open(ctx context.Context, method, path string) (*http.Response, e
 // call makes a request and reads the whole answer.
 func (e *bare) call(method, path string) ([]byte, error) {
 	resp, err := e.open(context.Background(), method, path)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	return io.ReadAll(resp.Body)
+}
+
+// post is call with a body.
+func (e *bare) post(path string, body []byte) ([]byte, error) {
+	resp, err := e.send(context.Background(), http.MethodPost, path, body)
 	if err != nil {
 		return nil, err
 	}

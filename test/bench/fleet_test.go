@@ -17,6 +17,7 @@ limitations under the License.
 package bench
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -172,7 +173,12 @@ func inParallel(b *testing.B, n, limit int, do func(i int) error) {
 	var g errgroup.Group
 	g.SetLimit(limit)
 	for i := range n {
-		g.Go(func() error { return do(i) })
+		g.Go(func() error {
+			if interrupted.Err() != nil {
+				return errors.New("interrupted")
+			}
+			return do(i)
+		})
 	}
 	if err := g.Wait(); err != nil {
 		b.Fatal(err)

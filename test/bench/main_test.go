@@ -44,6 +44,8 @@ var (
 	steady          = flag.Duration("steady", 2*time.Minute, "how long the steady fleet is measured")
 	eventCount      = flag.Int("events", 3000, "container events to follow to the inventory")
 	eventRate       = flag.Int("event-rate", 50, "container events a second, over the whole fleet")
+	services        = flag.Int("services", 1000, "SwarmServices to create, update and delete on a simulated swarm")
+	steadyMany      = flag.Int("steady-services", 5000, "SwarmServices of the steady simulated swarm")
 	bulk            = flag.Int("bulk", 1024, "MiB of a copy through the proxy; an image is half, what costs the engine nothing four times as much")
 	logViewers      = flag.String("log-viewers", "1,10,50,200,1000", "numbers of viewers of one log")
 	logDirect       = flag.String("log-direct", "1,10,50", "numbers of viewers that ask the engine itself")

@@ -17,6 +17,7 @@ limitations under the License.
 package bench
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"path/filepath"
@@ -30,15 +31,17 @@ import (
 type simulated struct {
 	*process
 	sockets []string
+	control *bare
 }
 
-// startSim starts n engines in one process and waits until the last one answers.
-func startSim(b *testing.B, n int) *simulated {
+// startSim starts n engines in one process, with more flags, and waits until the last
+// one answers.
+func startSim(b *testing.B, n int, more ...string) *simulated {
 	b.Helper()
 	checkFiles(b)
 	dir := b.TempDir()
-	s := &simulated{process: start(b, "enginesim",
-		"--hosts", strconv.Itoa(n), "--containers", strconv.Itoa(*containers), "--dir", dir)}
+	flags := append([]string{"--hosts", strconv.Itoa(n), "--containers", strconv.Itoa(*containers), "--dir", dir}, more...)
+	s := &simulated{process: start(b, "enginesim", flags...), control: newBare(filepath.Join(dir, "control.sock"), false, time.Minute)}
 	for i := range n {
 		s.sockets = append(s.sockets, filepath.Join(dir, fmt.Sprintf("%04d.sock", i)))
 	}
@@ -51,6 +54,16 @@ func startSim(b *testing.B, n int) *simulated {
 		return true
 	})
 	return s
+}
+
+// calls counts what the engines were asked for since they began, by method and path.
+func (s *simulated) calls(b *testing.B) map[string]float64 {
+	b.Helper()
+	var counts map[string]float64
+	if err := json.Unmarshal(s.control.must(b, fmt.Sprintf("/hosts/0000-%04d/calls", len(s.sockets)-1)), &counts); err != nil {
+		b.Fatal(err)
+	}
+	return counts
 }
 
 // blackHole stops the process: its sockets accept, as the kernel does it, and

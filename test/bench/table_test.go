@@ -74,6 +74,8 @@ const (
 	p95   = "p95"
 	p99   = "p99"
 	worst = "max"
+	// least is for what had better be more: the aim is a lower bound.
+	least = "min"
 )
 
 func (f figure) judged() float64 {
@@ -82,23 +84,34 @@ func (f figure) judged() float64 {
 		return quantile(f.samples, 0.99)
 	case worst:
 		return slices.Max(f.samples)
+	case least:
+		return slices.Min(f.samples)
 	}
 	return quantile(f.samples, 0.95)
+}
+
+// bound says where the aim lies, and whether it is met.
+func (f figure) bound() (sign string, met bool) {
+	if f.judge == least {
+		return ">=", f.judged() >= f.aim
+	}
+	return "<=", f.judged() <= f.aim
 }
 
 // row spells a figure: name, aim, p50, p95, p99, max, n, reference, ratio.
 func (f figure) row() []string {
 	cells := []string{f.name, "", "", "", "", "", fmt.Sprint(len(f.samples)), "", ""}
 	if f.judge != "" {
+		sign, is := f.bound()
 		met := "met"
-		if f.judged() > f.aim {
+		if !is {
 			met = "missed"
 		}
 		what := f.judge + " "
 		if len(f.samples) == 1 {
 			what = ""
 		}
-		cells[1] = fmt.Sprintf("%s<= %s: %s", what, f.unit(f.aim), met)
+		cells[1] = fmt.Sprintf("%s%s %s: %s", what, sign, f.unit(f.aim), met)
 	}
 	middle := quantile(f.samples, 0.5)
 	if f.share > 0 {

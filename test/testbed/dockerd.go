@@ -49,6 +49,8 @@ type DockerdOptions struct {
 	ServerCert *KeyPair
 	// Swarm makes the engine the manager of a swarm of one node.
 	Swarm bool
+	// Network, when set, connects the engine to others: see StartSwarm.
+	Network *Network
 	// Args are further arguments of dockerd.
 	Args []string
 }
@@ -62,6 +64,8 @@ type Dockerd struct {
 	opts    DockerdOptions
 	program string
 	address string
+	// networkAddress is the one on opts.Network.
+	networkAddress string
 }
 
 // StartDockerd starts an engine and waits until it answers. It ends with the test.
@@ -84,6 +88,9 @@ func StartDockerd(t testing.TB, opts DockerdOptions) *Dockerd {
 	d.api = newAPI(t, d.machine.path("docker.sock"))
 	if opts.TCP {
 		d.address = d.machine.cable(t)
+	}
+	if opts.Network != nil {
+		d.networkAddress = opts.Network.plug(t, d.machine)
 	}
 	if opts.CA != nil {
 		d.writeServerCertificate(t)

@@ -36,6 +36,8 @@ func (s *suite) testSwarm(t *testing.T) {
 		{"update out of sequence", s.testServiceSequence},
 		{"update and rollback in JSON", s.testServiceRaw},
 		{"errors", s.testServiceErrors},
+		{"secrets", s.testSecrets},
+		{"configs", s.testConfigs},
 		{"node", s.testNode},
 		{"node update", s.testNodeUpdate},
 	})
@@ -114,6 +116,11 @@ func (s *suite) testService(t *testing.T) {
 	o, _ := s.find(t, engine.Services, id)
 	if o.Version != v.Version.Index || o.Name != spec.Name || o.Labels["tier"] != "back" {
 		t.Errorf("it is listed as %q, version %d, labels %v; it has the version %d", o.Name, o.Version, o.Labels, v.Version.Index)
+	}
+
+	of, err := s.e.List(ctx, engine.Tasks, engine.ListOptions{Service: id})
+	if s.must(t, "list the service's tasks", err); len(of) != 1 || of[0].ID != first.ID {
+		t.Errorf("the service's tasks are %+v, want %s", of, first.ID)
 	}
 
 	two := uint64(2)

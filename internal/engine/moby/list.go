@@ -37,20 +37,22 @@ var listPaths = map[engine.Kind]string{
 	engine.Services:   "/services",
 	engine.Tasks:      "/tasks",
 	engine.Nodes:      "/nodes",
+	engine.Secrets:    "/secrets",
+	engine.Configs:    "/configs",
 }
 
 func unknownKind(kind engine.Kind) error {
 	return engine.Errorf(engine.ClassInvalid, "", "%q is not a kind that an engine lists", kind)
 }
 
-// List returns the objects of a kind, or those of opts.IDs.
+// List returns the objects of a kind, or those of opts.
 func (c *client) List(ctx context.Context, kind engine.Kind, opts engine.ListOptions) ([]engine.Object, error) {
 	path, ok := listPaths[kind]
 	if !ok {
 		return nil, unknownKind(kind)
 	}
 	patience := engine.ListPatience
-	if len(opts.IDs) > 0 {
+	if len(opts.IDs)+len(opts.Names) > 0 {
 		patience = 0
 	}
 	ctx, done := c.unaryContext(ctx, patience)
@@ -59,7 +61,16 @@ func (c *client) List(ctx context.Context, kind engine.Kind, opts engine.ListOpt
 	if kind == engine.Containers {
 		query.Set("all", "1")
 	}
+	if len(opts.Names) > 0 {
+		return c.listNamed(ctx, kind, path, opts)
+	}
 	if len(opts.IDs) == 0 {
+		switch {
+		case opts.Label != "":
+			query.Set("filters", filterOf("label", map[string]bool{opts.Label: true}))
+		case opts.Service != "":
+			query.Set("filters", filterOf("service", map[string]bool{opts.Service: true}))
+		}
 		return c.listPage(ctx, kind, path, query, nil)
 	}
 	wanted := make(map[string]bool, len(opts.IDs))
@@ -71,7 +82,11 @@ func (c *client) List(ctx context.Context, kind engine.Kind, opts engine.ListOpt
 		return c.listPage(ctx, kind, path, query, wanted)
 	}
 	var objects []engine.Object
-	for _, filter := range idFilters(kind, opts.IDs) {
+	key := "id"
+	if kind == engine.Volumes {
+		key = "name"
+	}
+	for _, filter := range filters(key, opts.IDs) {
 		query.Set("filters", filter)
 		page, err := c.listPage(ctx, kind, path, query, wanted)
 		if err != nil {
@@ -85,19 +100,40 @@ func (c *client) List(ctx context.Context, kind engine.Kind, opts engine.ListOpt
 	return objects, nil
 }
 
-// idFilters spells the API's filters for ids, in as many parts as URLs need.
-// Engines match prefixes of ids and parts of volumes' names.
-func idFilters(kind engine.Kind, ids []string) []string {
-	key := "id"
-	if kind == engine.Volumes {
-		key = "name"
+// listNamed lists the objects of opts.Names. Engines match the beginnings of names.
+func (c *client) listNamed(ctx context.Context, kind engine.Kind, path string, opts engine.ListOptions) ([]engine.Object, error) {
+	wanted := make(map[string]bool, len(opts.Names))
+	for _, name := range opts.Names {
+		wanted[name] = true
 	}
+	var objects []engine.Object
+	for _, filter := range filters("name", opts.Names) {
+		page, err := c.listPage(ctx, kind, path, url.Values{"filters": {filter}}, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range page {
+			if wanted[o.Name] {
+				objects = append(objects, o)
+			}
+		}
+	}
+	return objects, nil
+}
+
+func filterOf(key string, values map[string]bool) string {
+	b, _ := json.Marshal(map[string]map[string]bool{key: values}) // plain data
+	return string(b)
+}
+
+// filters spells the API's filters for ids or names, in as many parts as URLs need.
+// Engines match prefixes of ids and parts of volumes' names.
+func filters(key string, ids []string) []string {
 	var filters []string
 	part, size := map[string]bool{}, 0
 	flush := func() {
 		if len(part) > 0 {
-			b, _ := json.Marshal(map[string]map[string]bool{key: part})
-			filters = append(filters, string(b))
+			filters = append(filters, filterOf(key, part))
 		}
 		part, size = map[string]bool{}, 0
 	}
@@ -140,10 +176,10 @@ func (c *client) listPage(ctx context.Context, kind engine.Kind, path string, qu
 }
 
 // swarmless makes a Conflict of the 404 by which engines without any swarm
-// support, Podman's among them, answer a list of services, tasks or nodes.
+// support, Podman's among them, answer a list of what a swarm has.
 func (c *client) swarmless(kind engine.Kind, err error) error {
 	switch kind {
-	case engine.Services, engine.Tasks, engine.Nodes:
+	case engine.Services, engine.Tasks, engine.Nodes, engine.Secrets, engine.Configs:
 		if engine.IsNotFound(err) {
 			return fail(engine.ClassConflict, "", err, "%s is not a swarm manager: it has no swarm at all", c.name)
 		}

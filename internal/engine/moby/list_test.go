@@ -303,9 +303,9 @@ func TestBadIDs(t *testing.T) {
 			}
 		}
 	}
-	_, err := e.Inspect(t.Context(), "secrets", "x")
+	_, err := e.Inspect(t.Context(), "plugins", "x")
 	wantError(t, err, engine.ClassInvalid, "", "not a kind")
-	_, err = e.List(t.Context(), "secrets", engine.ListOptions{})
+	_, err = e.List(t.Context(), "plugins", engine.ListOptions{})
 	wantError(t, err, engine.ClassInvalid, "", "not a kind")
 }
 

@@ -29,23 +29,37 @@ import (
 )
 
 // ServiceCreate creates a service as spec says, its image's spelling included.
-func (c *client) ServiceCreate(ctx context.Context, spec swarm.ServiceSpec) (string, error) {
-	ctx, done := c.unaryContext(ctx, 0)
-	defer done()
+func (c *client) ServiceCreate(ctx context.Context, spec swarm.ServiceSpec, opts ...engine.ServiceOption) (string, error) {
 	var v struct{ ID string }
-	err := c.call(ctx, http.MethodPost, "/services/create", nil, spec, &v)
+	err := c.writeService(ctx, "/services/create", nil, spec, &v, opts)
 	return c.created(v.ID, err)
 }
 
-// ServiceUpdate replaces a service's spec; version is the one that was read.
-func (c *client) ServiceUpdate(ctx context.Context, id string, version uint64, spec swarm.ServiceSpec) error {
-	if err := checkID(engine.Services, id); err != nil {
-		return err
+// writeService sends a spec, and what the nodes need to pull its image.
+func (c *client) writeService(ctx context.Context, path string, query url.Values, spec swarm.ServiceSpec, out any, opts []engine.ServiceOption) error {
+	var o engine.ServiceOptions
+	for _, set := range opts {
+		set(&o)
 	}
 	ctx, done := c.unaryContext(ctx, 0)
 	defer done()
+	req, err := c.newRequest(ctx, http.MethodPost, path, query, spec)
+	if err != nil {
+		return err
+	}
+	if o.RegistryAuth != "" {
+		req.Header.Set(authHeader, o.RegistryAuth)
+	}
+	return c.roundTrip(c.unaryCalls(maxBodyBytes), req, out)
+}
+
+// ServiceUpdate replaces a service's spec; version is the one that was read.
+func (c *client) ServiceUpdate(ctx context.Context, id string, version uint64, spec swarm.ServiceSpec, opts ...engine.ServiceOption) error {
+	if err := checkID(engine.Services, id); err != nil {
+		return err
+	}
 	query := url.Values{"version": {strconv.FormatUint(version, 10)}}
-	return c.call(ctx, http.MethodPost, "/services/"+id+"/update", query, spec, nil)
+	return c.writeService(ctx, "/services/"+id+"/update", query, spec, nil, opts)
 }
 
 // ServiceUpdateRaw is ServiceUpdate with the API's own JSON.

@@ -31,6 +31,7 @@ import (
 //
 //	GET    /hosts                                 how many there are
 //	GET    /hosts/{host}                          its name, engine ID, socket and fault
+//	GET    /hosts/{hosts}/calls                   how often each part of their API was asked for
 //	PUT    /hosts/{hosts}/fault                   set a Fault, as JSON
 //	DELETE /hosts/{hosts}/fault                   nothing is wrong any more
 //	POST   /hosts/{hosts}/cut                     close every connection
@@ -46,6 +47,7 @@ func (f *Fleet) Control() http.Handler {
 		writeJSON(w, http.StatusOK, map[string]int{"hosts": f.Hosts()})
 	})
 	mux.HandleFunc("GET /hosts/{hosts}", f.controlHost)
+	mux.HandleFunc("GET /hosts/{hosts}/calls", f.controlCalls)
 	mux.HandleFunc("PUT /hosts/{hosts}/fault", f.controlFault)
 	mux.HandleFunc("DELETE /hosts/{hosts}/fault", f.each(func(e *Engine, _ *http.Request) error { return e.SetFault(Fault{}) }))
 	mux.HandleFunc("POST /hosts/{hosts}/cut", f.each(func(e *Engine, _ *http.Request) error {
@@ -124,6 +126,21 @@ func (f *Fleet) controlHost(w http.ResponseWriter, r *http.Request) {
 		Socket string `json:"socket"`
 		Fault  Fault  `json:"fault"`
 	}{e.opts.Name, e.ID(), f.Path(n), e.Fault()})
+}
+
+func (f *Fleet) controlCalls(w http.ResponseWriter, r *http.Request) {
+	all, err := f.hosts(r)
+	if err != nil {
+		writeError(w, "", err)
+		return
+	}
+	sum := map[string]int64{}
+	for _, e := range all {
+		for pattern, n := range e.Calls() {
+			sum[pattern] += n
+		}
+	}
+	writeJSON(w, http.StatusOK, sum)
 }
 
 func (f *Fleet) controlFault(w http.ResponseWriter, r *http.Request) {

@@ -74,6 +74,7 @@ type Engine struct {
 
 	bus    bus
 	faults faults
+	calls  calls
 	net    networking
 
 	mu         sync.Mutex

@@ -169,6 +169,10 @@ func TestControl(t *testing.T) {
 	if status, _ := ask(t, f.Path(1), "GET", "/_ping", ""); status != 200 {
 		t.Errorf("a healed host says %d", status)
 	}
+	ask(t, f.Path(2), "GET", "/v1.41/_ping", "")
+	if got := call(200, "GET", "/hosts/0000-0002/calls", ""); len(got) != 1 || got["GET /_ping"] != 2.0 {
+		t.Errorf("the calls are %v, want the two that no fault answered", got)
+	}
 	before := time.Now()
 	id := call(200, "POST", "/hosts/0002/containers", `{"name":"web"}`)["id"]
 	for _, action := range []string{"start", "pause", "unpause", "restart", "stop", "start", "kill", "remove"} {

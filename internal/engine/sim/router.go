@@ -58,13 +58,15 @@ type handler func(e *Engine, w http.ResponseWriter, r *request) error
 // slashes included: image names have them.
 type route struct {
 	method, prefix, suffix string
-	exact                  bool
-	handle                 handler
+	// pattern is the method and the path as they were given.
+	pattern string
+	exact   bool
+	handle  handler
 }
 
 func on(method, pattern string, h handler) route {
 	prefix, suffix, named := strings.Cut(pattern, "{name}")
-	return route{method: method, prefix: prefix, suffix: suffix, exact: !named, handle: h}
+	return route{method: method, prefix: prefix, suffix: suffix, pattern: method + " " + pattern, exact: !named, handle: h}
 }
 
 func (rt *route) match(method, path string) (name string, ok bool) {
@@ -101,11 +103,12 @@ func (e *Engine) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 // answer serves the API.
 func (e *Engine) answer(w http.ResponseWriter, req *http.Request) {
 	version, path := split(req.URL.Path)
-	h, name := find(req.Method, path)
-	if h == nil {
+	rt, name := find(req.Method, path)
+	if rt == nil {
 		writeError(w, "", errorf(http.StatusNotFound, "page not found"))
 		return
 	}
+	e.calls.count(rt.pattern)
 	oldest, newest := e.apiVersions()
 	header := w.Header()
 	header.Set("Server", fmt.Sprintf("Docker/%s (linux)", e.opts.Version))
@@ -123,18 +126,23 @@ func (e *Engine) answer(w http.ResponseWriter, req *http.Request) {
 	}
 	header.Set("Docker-Experimental", strconv.FormatBool(false))
 	r := &request{Request: req, version: version, name: name, query: req.URL.Query()}
-	if err := h(e, w, r); err != nil {
+	if err := rt.handle(e, w, r); err != nil {
 		writeError(w, version, err)
 	}
 }
 
-func find(method, path string) (handler, string) {
+func find(method, path string) (*route, string) {
 	for i := range routes {
 		if name, ok := routes[i].match(method, path); ok {
-			return routes[i].handle, name
+			return &routes[i], name
 		}
 	}
 	return nil, ""
+}
+
+// serveNothing answers as a path does that is not there.
+func serveNothing(*Engine, http.ResponseWriter, *request) error {
+	return errorf(http.StatusNotFound, "page not found")
 }
 
 func compareVersions(a, b string) int { return engine.CompareAPIVersions(a, b) }

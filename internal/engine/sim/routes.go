@@ -64,6 +64,8 @@ func init() {
 		on(post, "/images/{name}/tag", (*Engine).serveImageTag),
 		on(remove, "/images/{name}", (*Engine).serveImageRemove),
 
+		on(get, "/distribution/{name}/json", serveNothing), // there is no registry; it is here to be counted
+
 		on(get, "/volumes", (*Engine).serveVolumes),
 		on(get, "/volumes/{name}", (*Engine).serveVolumeInspect),
 		on(post, "/volumes/prune", (*Engine).serveVolumesPrune),
@@ -89,7 +91,13 @@ func init() {
 		on(get, "/nodes", managed((*Swarm).listNodes)),
 		on(get, "/nodes/{name}", managed((*Swarm).inspectNode)),
 		on(post, "/nodes/{name}/update", withBody((*Swarm).updateNode)),
-		on(get, "/secrets", managed((*Swarm).none)),
-		on(get, "/configs", managed((*Swarm).none)),
+		on(get, "/secrets", managed(listFiles(secretFiles))),
+		on(get, "/secrets/{name}", managed(inspectFile(secretFiles))),
+		on(post, "/secrets/create", withBody((*Swarm).createSecret)),
+		on(remove, "/secrets/{name}", managed(removeFile(secretFiles))),
+		on(get, "/configs", managed(listFiles(configFiles))),
+		on(get, "/configs/{name}", managed(inspectFile(configFiles))),
+		on(post, "/configs/create", withBody((*Swarm).createConfig)),
+		on(remove, "/configs/{name}", managed(removeFile(configFiles))),
 	}
 }

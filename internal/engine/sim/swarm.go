@@ -56,6 +56,7 @@ type Swarm struct {
 	nodes    []*nodeObject
 	services []*serviceObject
 	tasks    []*taskObject
+	files    map[fileKind][]*fileObject // secrets and configs
 	nextPort uint32
 	changed  chan struct{} // closed at the next change of a task
 	wake     chan struct{} // wakes the orchestrator; has room for one
@@ -72,7 +73,7 @@ func NewSwarm(opts SwarmOptions) *Swarm {
 	if opts.TaskDelay == 0 {
 		opts.TaskDelay = 50 * time.Millisecond
 	}
-	s := &Swarm{opts: opts, id: swarmID("swarm", opts.Seed), index: 10, nextPort: 30000, changed: make(chan struct{}), wake: make(chan struct{}, 1)}
+	s := &Swarm{opts: opts, id: swarmID("swarm", opts.Seed), index: 10, nextPort: 30000, files: map[fileKind][]*fileObject{}, changed: make(chan struct{}), wake: make(chan struct{}, 1)}
 	s.created = s.clock.tick()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.group.Go(s.orchestrate)
@@ -245,9 +246,6 @@ func (s *Swarm) inspect(*request) (int, any, error) {
 	}
 	return http.StatusOK, swarm.Swarm{ClusterInfo: s.clusterInfo(), JoinTokens: swarm.JoinTokens{Worker: token("worker"), Manager: token("manager")}}, nil
 }
-
-// Secrets and configs are not simulated: there are none.
-func (s *Swarm) none(*request) (int, any, error) { return http.StatusOK, []struct{}{}, nil }
 
 // byRef finds an object by id, name, or the beginning of an id.
 func byRef[T any](all []T, kind, ref string, id, name func(T) string) (T, error) {

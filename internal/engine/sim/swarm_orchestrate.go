@@ -102,8 +102,8 @@ func (s *Swarm) fill(v *serviceObject) time.Duration {
 	limit := 1 << 30
 	if j := v.spec.Mode.ReplicatedJob; j != nil {
 		limit = int(*j.MaxConcurrent)
-		for _, t := range s.tasks {
-			if t.service == v && t.live() {
+		for _, t := range v.tasks {
+			if t.live() {
 				running++
 			}
 		}
@@ -136,8 +136,8 @@ func (s *Swarm) fill(v *serviceObject) time.Duration {
 			s.want(last, swarm.TaskStateShutdown)
 		}
 	}
-	for _, t := range s.tasks {
-		gone := t.service == v && (!wanted[t.key] || v.job() && t.iteration != v.iteration)
+	for _, t := range v.tasks {
+		gone := !wanted[t.key] || v.job() && t.iteration != v.iteration
 		if gone && t.desired != swarm.TaskStateRemove && !(v.job() && t.over()) {
 			s.want(t, swarm.TaskStateRemove)
 		}
@@ -147,8 +147,8 @@ func (s *Swarm) fill(v *serviceObject) time.Duration {
 
 // occupants are the live tasks of a slot, and the newest of the ended ones.
 func (s *Swarm) occupants(v *serviceObject, key string) (live []*taskObject, last *taskObject) {
-	for _, t := range s.tasks {
-		if t.service != v || t.key != key || v.job() && t.iteration != v.iteration {
+	for _, t := range v.tasks {
+		if t.key != key || v.job() && t.iteration != v.iteration {
 			continue
 		}
 		switch {

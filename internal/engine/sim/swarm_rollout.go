@@ -227,9 +227,9 @@ func (r *rollout) failed(total int) bool {
 	r.s.mu.Lock()
 	defer r.s.mu.Unlock()
 	slots := map[string]bool{}
-	for _, t := range r.s.tasks {
+	for _, t := range r.v.tasks {
 		bad := t.state == swarm.TaskStateFailed || t.state == swarm.TaskStateRejected
-		if t.service == r.v && t.template == r.v.template && t.created >= r.started && bad {
+		if t.template == r.v.template && t.created >= r.started && bad {
 			slots[t.key] = true
 		}
 	}
@@ -252,12 +252,12 @@ func (r *rollout) finish(failed bool) {
 		v.setSpec(v.previous)
 		v.previous = nil
 		s.allocatePorts(v)
-		r.report(swarm.UpdateStateRollbackStarted, fmt.Sprintf("update rolled back due to failure or early termination of task %s", s.culprit(r)))
+		r.report(swarm.UpdateStateRollbackStarted, fmt.Sprintf("update rolled back due to failure or early termination of task %s", r.culprit()))
 		s.startRollout(v, swarm.UpdateStateRollbackStarted)
 	case failed && back:
-		r.report(swarm.UpdateStateRollbackPaused, fmt.Sprintf("rollback paused due to failure or early termination of task %s", s.culprit(r)))
+		r.report(swarm.UpdateStateRollbackPaused, fmt.Sprintf("rollback paused due to failure or early termination of task %s", r.culprit()))
 	case failed:
-		r.report(swarm.UpdateStatePaused, fmt.Sprintf("update paused due to failure or early termination of task %s", s.culprit(r)))
+		r.report(swarm.UpdateStatePaused, fmt.Sprintf("update paused due to failure or early termination of task %s", r.culprit()))
 	case back:
 		r.report(swarm.UpdateStateRollbackCompleted, "rollback completed")
 	default:
@@ -266,9 +266,9 @@ func (r *rollout) finish(failed bool) {
 }
 
 // culprit is the first failed task of a rollout.
-func (s *Swarm) culprit(r *rollout) string {
-	for _, t := range s.tasks {
-		if t.service == r.v && t.created >= r.started && (t.state == swarm.TaskStateFailed || t.state == swarm.TaskStateRejected) {
+func (r *rollout) culprit() string {
+	for _, t := range r.v.tasks {
+		if t.created >= r.started && (t.state == swarm.TaskStateFailed || t.state == swarm.TaskStateRejected) {
 			return t.id
 		}
 	}

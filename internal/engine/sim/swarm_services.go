@@ -40,6 +40,7 @@ type serviceObject struct {
 	spec     *swarm.ServiceSpec
 	previous *swarm.ServiceSpec
 	status   *swarm.UpdateStatus
+	tasks    []*taskObject // those of Swarm.tasks that are its own
 	endpoint swarm.Endpoint
 	// template is the task template as JSON: what tells whether a task is old.
 	template string
@@ -187,6 +188,9 @@ func (s *Swarm) createService(_ *request, spec *swarm.ServiceSpec) (int, any, er
 	if err := checkService(spec); err != nil {
 		return 0, nil, err
 	}
+	if err := s.checkFiles(spec); err != nil {
+		return 0, nil, err
+	}
 	if slices.ContainsFunc(s.services, func(o *serviceObject) bool { return o.spec.Name == spec.Name }) {
 		return 0, nil, errorf(http.StatusConflict, "rpc error: code = AlreadyExists desc = name conflicts with an existing object: service %s already exists", spec.Name)
 	}
@@ -257,6 +261,9 @@ func (s *Swarm) updateService(r *request, spec *swarm.ServiceSpec) (int, any, er
 	case modeName(spec.Mode) != modeName(v.spec.Mode):
 		return 0, nil, errorf(http.StatusNotImplemented, "rpc error: code = Unimplemented desc = service mode change is not allowed")
 	}
+	if err := s.checkFiles(spec); err != nil {
+		return 0, nil, err
+	}
 	s.replaceSpec(v, spec)
 	return http.StatusOK, swarm.ServiceUpdateResponse{}, nil
 }
@@ -314,10 +321,7 @@ func (s *Swarm) serviceJSON(v *serviceObject, status bool) swarm.Service {
 // serviceStatus counts a service's tasks.
 func (s *Swarm) serviceStatus(v *serviceObject) swarm.ServiceStatus {
 	var st swarm.ServiceStatus
-	for _, t := range s.tasks {
-		if t.service != v {
-			continue
-		}
+	for _, t := range v.tasks {
 		if t.state == swarm.TaskStateRunning && t.desired == swarm.TaskStateRunning {
 			st.RunningTasks++
 		}

@@ -104,7 +104,7 @@ func (s *Swarm) newTask(v *serviceObject, slot int, key string) *taskObject {
 		t.desired = swarm.TaskStateComplete
 	}
 	s.set(t, swarm.TaskStateNew, "created", "")
-	s.tasks = append(s.tasks, t)
+	s.tasks, v.tasks = append(s.tasks, t), append(v.tasks, t)
 	return t
 }
 
@@ -118,8 +118,8 @@ func (s *Swarm) assign(t *taskObject) {
 			continue
 		}
 		count := 0
-		for _, o := range s.tasks {
-			if o.node == n && o.service == t.service && o.live() {
+		for _, o := range t.service.tasks {
+			if o.node == n && o.live() {
 				count++
 			}
 		}
@@ -310,7 +310,8 @@ func (s *Swarm) halt(t *taskObject) {
 
 // discard removes an ended task and its container. Callers hold s.mu.
 func (s *Swarm) discard(t *taskObject) {
-	s.tasks = slices.DeleteFunc(s.tasks, func(o *taskObject) bool { return o == t })
+	this := func(o *taskObject) bool { return o == t }
+	s.tasks, t.service.tasks = slices.DeleteFunc(s.tasks, this), slices.DeleteFunc(t.service.tasks, this)
 	if t.container == nil || t.node == nil || t.node.engine == nil {
 		return
 	}

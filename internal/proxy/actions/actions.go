@@ -90,6 +90,10 @@ type Options struct {
 	Reviewer Reviewer
 	Secrets  SecretReader
 
+	// Owners changes the SwarmServices that keep services; without it, actions on those
+	// services are refused.
+	Owners ServiceOwners
+
 	// Guard watches over the watches of jobs; nil watches none.
 	Guard jobs.Guarder
 

@@ -65,6 +65,8 @@ type bed struct {
 	recorder *audittest.Recorder
 	cluster  *cluster
 	endpoint string
+	// token is the caller's; empty for a caller by certificate.
+	token string
 }
 
 var prod = hostcache.Key{Namespace: "team", Name: "prod"}
@@ -218,7 +220,10 @@ func (b *bed) requestAt(role, method, path string, body any) answer {
 	if !ok || err != nil {
 		b.Fatalf("%s is no path of the proxy's: %v", path, err)
 	}
-	who := &caller.Caller{User: &user.DefaultInfo{Name: role, UID: "uid of " + role}, Source: "192.0.2.1", RequestID: "request"}
+	who := &caller.Caller{User: &user.DefaultInfo{Name: role, UID: "uid of " + role}, Source: "192.0.2.1", RequestID: "request", BearerToken: b.token, Means: caller.Certificate}
+	if b.token != "" {
+		who.Means = caller.Token
+	}
 	w := httptest.NewRecorder()
 	b.actions.ServeHTTP(w, r.WithContext(route.With(caller.With(r.Context(), who), rt)))
 	a := answer{code: w.Code, header: w.Header(), body: w.Body.Bytes()}

@@ -89,10 +89,26 @@ func put(object json.RawMessage, value any, path ...string) (json.RawMessage, er
 	return edit(object, func(json.RawMessage) (json.RawMessage, error) { return json.Marshal(value) }, path...)
 }
 
-func (c *call) updateService(done string, rollback bool, change func(*swarmObject) error) error {
-	return c.act(done, func(ctx context.Context, _ string) error {
-		return c.update(ctx, engine.Services, change, func(ctx context.Context, o *swarmObject) error {
-			return c.eng.ServiceUpdateRaw(ctx, o.ID, o.Version.Index, o.Spec, rollback)
+// serviceUpdate is an action on a service, and the same on the SwarmService that keeps it.
+type serviceUpdate struct {
+	done     string
+	rollback bool
+	change   func(*swarmObject) error
+	hint     string
+	declare  func(context.Context, *owned) error
+}
+
+func (c *call) updateService(u serviceUpdate) error {
+	return c.act(u.done, func(ctx context.Context, _ string) error {
+		owner, err := c.owner(ctx, u.hint)
+		if err != nil {
+			return err
+		}
+		if owner != nil {
+			return u.declare(ctx, owner)
+		}
+		return c.update(ctx, engine.Services, u.change, func(ctx context.Context, o *swarmObject) error {
+			return c.eng.ServiceUpdateRaw(ctx, o.ID, o.Version.Index, o.Spec, u.rollback)
 		})
 	})
 }
@@ -108,21 +124,26 @@ func (a *Actions) scale(c *call) error {
 	if o.Replicas == nil {
 		return apistatus.BadRequest("replicas is missing")
 	}
-	return c.updateService(fmt.Sprintf("is to have %d replicas", *o.Replicas), false, func(s *swarmObject) (err error) {
-		var spec struct{ Mode swarm.ServiceMode }
-		if err := json.Unmarshal(s.Spec, &spec); err != nil {
-			return engine.Errorf(engine.ClassServer, engine.CauseEngineError, "the mode of the service cannot be read")
-		}
-		switch {
-		case spec.Mode.Replicated != nil:
-			s.Spec, err = put(s.Spec, *o.Replicas, "Mode", "Replicated", "Replicas")
-		case spec.Mode.ReplicatedJob != nil:
-			s.Spec, err = put(s.Spec, *o.Replicas, "Mode", "ReplicatedJob", "TotalCompletions")
-		default:
-			err = apistatus.BadRequest("the service is global: it has one task a node and cannot be scaled")
-		}
-		return err
+	return c.updateService(serviceUpdate{
+		done: fmt.Sprintf("is to have %d replicas", *o.Replicas), hint: scaleHint, declare: c.scaleOwner(*o.Replicas),
+		change: func(s *swarmObject) error { return scaled(s, *o.Replicas) },
 	})
+}
+
+func scaled(s *swarmObject, replicas uint64) (err error) {
+	var spec struct{ Mode swarm.ServiceMode }
+	if err := json.Unmarshal(s.Spec, &spec); err != nil {
+		return engine.Errorf(engine.ClassServer, engine.CauseEngineError, "the mode of the service cannot be read")
+	}
+	switch {
+	case spec.Mode.Replicated != nil:
+		s.Spec, err = put(s.Spec, replicas, "Mode", "Replicated", "Replicas")
+	case spec.Mode.ReplicatedJob != nil:
+		s.Spec, err = put(s.Spec, replicas, "Mode", "ReplicatedJob", "TotalCompletions")
+	default:
+		err = apistatus.BadRequest("the service is global: it has one task a node and cannot be scaled")
+	}
+	return err
 }
 
 // rollback brings back the spec before the current one.
@@ -130,11 +151,14 @@ func (a *Actions) rollback(c *call) error {
 	if err := c.read(&none{}); err != nil {
 		return err
 	}
-	return c.updateService("goes back to its previous spec", true, func(s *swarmObject) error {
-		if len(s.PreviousSpec) == 0 || string(s.PreviousSpec) == "null" {
-			return apistatus.New(409, "Conflict", "the service has no previous spec to go back to")
-		}
-		return nil
+	return c.updateService(serviceUpdate{
+		done: "goes back to its previous spec", rollback: true, hint: editHint, declare: c.rollbackOwner,
+		change: func(s *swarmObject) error {
+			if len(s.PreviousSpec) == 0 || string(s.PreviousSpec) == "null" {
+				return apistatus.New(409, "Conflict", "the service has no previous spec to go back to")
+			}
+			return nil
+		},
 	})
 }
 
@@ -143,18 +167,20 @@ func (a *Actions) force(c *call) error {
 	if err := c.read(&none{}); err != nil {
 		return err
 	}
-	return c.updateService("has its tasks replaced", false, func(s *swarmObject) (err error) {
-		s.Spec, err = edit(s.Spec, func(now json.RawMessage) (json.RawMessage, error) {
-			var n uint64
-			if len(now) > 0 {
-				if err := json.Unmarshal(now, &n); err != nil {
-					return nil, engine.Errorf(engine.ClassServer, engine.CauseEngineError, "ForceUpdate of the service is not a number")
-				}
+	return c.updateService(serviceUpdate{done: "has its tasks replaced", hint: forceHint, declare: c.forceOwner, change: forced})
+}
+
+func forced(s *swarmObject) (err error) {
+	s.Spec, err = edit(s.Spec, func(now json.RawMessage) (json.RawMessage, error) {
+		var n uint64
+		if len(now) > 0 {
+			if err := json.Unmarshal(now, &n); err != nil {
+				return nil, engine.Errorf(engine.ClassServer, engine.CauseEngineError, "ForceUpdate of the service is not a number")
 			}
-			return json.Marshal(n + 1)
-		}, "TaskTemplate", "ForceUpdate")
-		return err
-	})
+		}
+		return json.Marshal(n + 1)
+	}, "TaskTemplate", "ForceUpdate")
+	return err
 }
 
 // nodeOptions are what can be changed of a node; what is left out stays.

@@ -14,7 +14,7 @@ See the License for the specific language governing permissions and
 limitations under the License.
 */
 
-package actions
+package pullsecret
 
 import (
 	"encoding/base64"
@@ -22,12 +22,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/distribution/reference"
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/dockercontrol/dockercontrol/internal/engine"
 )
 
-func TestRegistryAuth(t *testing.T) {
+func TestAuth(t *testing.T) {
 	entry := func(user string) string {
 		return `{"auth":"` + base64.StdEncoding.EncodeToString([]byte(user+":pass:word")) + `"}`
 	}
@@ -46,12 +45,12 @@ func TestRegistryAuth(t *testing.T) {
 		"auth that is garbage": {`"r.example.com":{"auth":"canary"}`, "r.example.com/x", "", "cannot be read"},
 	}
 	for name, tt := range tests {
-		image, err := parseRef(tt.image)
+		image, err := reference.ParseNormalizedNamed(tt.image)
 		if err != nil {
 			t.Fatal(err)
 		}
 		secret := &corev1.Secret{Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{"auths":{` + tt.auths + `}}`)}}
-		header, problem := registryAuthFor(secret, image)
+		header, problem := Auth(secret, image)
 		var auth struct{ Username, Password, ServerAddress string }
 		if header != "" {
 			raw, err := base64.URLEncoding.DecodeString(header)
@@ -68,34 +67,9 @@ func TestRegistryAuth(t *testing.T) {
 	}
 	for _, secret := range []*corev1.Secret{{}, {Type: corev1.SecretTypeOpaque, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`{}`)}},
 		{Type: corev1.SecretTypeDockerConfigJson, Data: map[string][]byte{corev1.DockerConfigJsonKey: []byte(`canary`)}}} {
-		image, _ := parseRef("busybox")
-		if _, problem := registryAuthFor(secret, image); problem == "" || strings.Contains(problem, "canary") {
+		image, _ := reference.ParseNormalizedNamed("busybox")
+		if _, problem := Auth(secret, image); problem == "" || strings.Contains(problem, "canary") {
 			t.Errorf("a Secret that is none is answered with %q", problem)
 		}
-	}
-}
-
-func TestPullProgress(t *testing.T) {
-	var told []PullProgress
-	p := newPullProgress("app:1", func(v PullProgress) { told = append(told, v) })
-	p.add(engine.PullProgress{ID: "1", Status: "Pulling from app"})
-	p.add(engine.PullProgress{ID: "aaa", Status: "Downloading", Current: 5, Total: 10})
-	p.add(engine.PullProgress{ID: "bbb", Status: "Already exists"})
-	p.add(engine.PullProgress{ID: "aaa", Status: "Pull complete"})
-	p.add(engine.PullProgress{Status: strings.Repeat("x", 1000)})
-	for range maxLayers {
-		p.add(engine.PullProgress{ID: strings.Repeat("c", len(p.index)+4), Status: "Waiting"})
-	}
-	p.flush()
-	p.flush()
-	last := told[len(told)-1]
-	if last.Current != 10 || last.Total != 10 || last.Layers[0].Status != "Pull complete" || len(last.Status) != maxStatus || last.Omitted == 0 || len(last.Layers) > maxLayers {
-		t.Errorf("the progress is %+v", last)
-	}
-	if len(told) > 3 {
-		t.Errorf("it was told %d times within a moment", len(told))
-	}
-	if raw, err := json.Marshal(last); err != nil || len(raw) > 64<<10 {
-		t.Errorf("the progress takes %d bytes, %v", len(raw), err)
 	}
 }

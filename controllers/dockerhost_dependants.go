@@ -1,0 +1,121 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+)
+
+// dependantsFinalizer holds a DockerHost while SwarmServices need it.
+const dependantsFinalizer = dcv1.Prefix + "swarmservices"
+
+// DockerHostDependantsReconciler keeps a deleted DockerHost, and its connection, until
+// no SwarmService needs it to remove its service: when a namespace goes, everything in
+// it is deleted at once. It runs on the leader.
+type DockerHostDependantsReconciler struct {
+	Client client.Client
+}
+
+// +kubebuilder:rbac:groups=dockercontrol.dev,resources=dockerhosts,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=dockercontrol.dev,resources=dockerhosts/finalizers,verbs=update
+
+// Reconcile gives one host the finalizer, or takes it away.
+func (r *DockerHostDependantsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	host := &dcv1.DockerHost{}
+	if err := r.Client.Get(ctx, req.NamespacedName, host); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	needed, err := r.needed(ctx, host)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	before := host.DeepCopy()
+	switch has := controllerutil.ContainsFinalizer(host, dependantsFinalizer); {
+	case needed && !has && host.DeletionTimestamp.IsZero():
+		controllerutil.AddFinalizer(host, dependantsFinalizer)
+	case !needed && has:
+		controllerutil.RemoveFinalizer(host, dependantsFinalizer)
+	default:
+		return ctrl.Result{}, nil
+	}
+	err = r.Client.Patch(ctx, host, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: conflictPause}, nil
+	}
+	if err := client.IgnoreNotFound(err); err != nil {
+		return ctrl.Result{}, fmt.Errorf("writing the finalizer: %w", err)
+	}
+	return ctrl.Result{}, nil
+}
+
+// needed reports whether a SwarmService that holds a service speaks through the host, or
+// names it.
+func (r *DockerHostDependantsReconciler) needed(ctx context.Context, host *dcv1.DockerHost) (bool, error) {
+	services := &dcv1.SwarmServiceList{}
+	if err := r.Client.List(ctx, services, client.InNamespace(host.Namespace), client.UnsafeDisableDeepCopy); err != nil {
+		return false, fmt.Errorf("listing the namespace's SwarmServices: %w", err)
+	}
+	for i := range services.Items {
+		s := &services.Items[i]
+		if controllerutil.ContainsFinalizer(s, serviceFinalizer) && (s.Spec.HostRef.Name == host.Name || s.Status.ServedBy == host.Name) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// SetupWithManager registers the reconciler.
+func (r *DockerHostDependantsReconciler) SetupWithManager(mgr ctrl.Manager) error {
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("dockerhost-dependants").
+		For(&dcv1.DockerHost{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
+		Watches(&dcv1.SwarmService{}, handler.EnqueueRequestsFromMapFunc(hostsOfService), builder.WithPredicates(holdingChanged)).
+		Complete(r)
+}
+
+// holdingChanged lets through what may change which hosts a service needs.
+var holdingChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	before, after := e.ObjectOld.(*dcv1.SwarmService), e.ObjectNew.(*dcv1.SwarmService)
+	return before.Spec.HostRef != after.Spec.HostRef || before.Status.ServedBy != after.Status.ServedBy ||
+		controllerutil.ContainsFinalizer(before, serviceFinalizer) != controllerutil.ContainsFinalizer(after, serviceFinalizer)
+}}
+
+// hostsOfService names the hosts that a service needs.
+func hostsOfService(_ context.Context, o client.Object) []reconcile.Request {
+	svc := o.(*dcv1.SwarmService)
+	var list []reconcile.Request
+	for _, name := range []string{svc.Spec.HostRef.Name, svc.Status.ServedBy} {
+		if name != "" {
+			list = append(list, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: svc.Namespace, Name: name}})
+		}
+	}
+	return list
+}

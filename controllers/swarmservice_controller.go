@@ -1,0 +1,222 @@
+/*
+Copyright The Docker Control Platform Authors.
+
+Licensed under the Apache License, Version 2.0 (the "License");
+you may not use this file except in compliance with the License.
+You may obtain a copy of the License at
+
+    http://www.apache.org/licenses/LICENSE-2.0
+
+Unless required by applicable law or agreed to in writing, software
+distributed under the License is distributed on an "AS IS" BASIS,
+WITHOUT WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied.
+See the License for the specific language governing permissions and
+limitations under the License.
+*/
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/internal/audit"
+	"github.com/dockercontrol/dockercontrol/internal/status"
+)
+
+const (
+	// serviceWorkers is how many services are looked after at once: each waits a few
+	// milliseconds for the engine and the API server.
+	serviceWorkers = 32
+	// serviceFinalizer holds the object until its service is gone, or left alone.
+	serviceFinalizer = dcv1.Prefix + "swarmservice"
+)
+
+// SwarmServiceReconciler keeps a service of a swarm what its SwarmService says, and
+// reports how it fares. It runs on the leader.
+//
+// It reads what the host cache has listed, so that a service that is as it should be
+// costs no call to an engine, and it writes to the engine once a change. What it
+// remembers between two reconciliations may be lost at any moment.
+type SwarmServiceReconciler struct {
+	Client   client.Client
+	Hosts    SwarmHosts
+	Inputs   SwarmInputs
+	Audit    audit.Recorder
+	Recorder events.EventRecorder
+	Metrics  *SwarmServiceMetrics
+	Clock    clock.PassiveClock
+
+	memories *serviceMemories
+}
+
+// +kubebuilder:rbac:groups=dockercontrol.dev,resources=swarmservices,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=dockercontrol.dev,resources=swarmservices/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=dockercontrol.dev,resources=swarmservices/finalizers,verbs=update
+
+// Reconcile brings one service to what its spec says, and its status to what is known.
+func (r *SwarmServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	svc := &dcv1.SwarmService{}
+	if err := r.Client.Get(ctx, req.NamespacedName, svc); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.forget(req)
+			return ctrl.Result{}, nil
+		}
+		return ctrl.Result{}, fmt.Errorf("reading the SwarmService: %w", err)
+	}
+	if !svc.DeletionTimestamp.IsZero() {
+		return r.finalize(ctx, svc)
+	}
+	t := &serviceTurn{
+		SwarmServiceReconciler: r, svc: svc, before: svc.DeepCopy(),
+		memory: r.memories.of(req.NamespacedName), now: r.Clock.Now(),
+	}
+	t.run(ctx)
+	return t.save(ctx)
+}
+
+func (r *SwarmServiceReconciler) forget(req ctrl.Request) {
+	r.memories.forget(req.NamespacedName)
+	r.Metrics.forget(req.Namespace, req.Name)
+}
+
+// serviceTurn is one reconciliation of a service.
+type serviceTurn struct {
+	*SwarmServiceReconciler
+	svc, before *dcv1.SwarmService
+	memory      *serviceMemory
+	now         time.Time
+	on          SwarmAccess
+	// registryAuth goes with every write of the service; a secret.
+	registryAuth string
+
+	view serviceView
+	// silent: too little is known to say anything.
+	silent bool
+	// again is when to look again though nothing may have changed; 0 for never.
+	again time.Duration
+	// err is tried again, later each time.
+	err    error
+	events []hostEvent
+}
+
+// run finds the service, brings it to what the spec says, and gathers what is known.
+func (t *serviceTurn) run(ctx context.Context) {
+	on, gone, err := t.locate(ctx, t.svc)
+	if err != nil {
+		t.err, t.silent = err, true
+		return
+	}
+	if gone != nil {
+		t.away(gone)
+		return
+	}
+	t.on, t.memory.awaySince = on, time.Time{}
+	if left := t.leftBehind(); left != nil {
+		t.fault(left)
+		return
+	}
+	t.view.clusterID, t.view.servedBy = on.Swarm.ClusterID, on.Via.Name
+	have, found := t.find(ctx)
+	if !found {
+		return
+	}
+	t.view.known = true
+	t.apply(ctx, have)
+	t.look()
+}
+
+// away notes that the swarm cannot be asked. What ends by itself is told when it lasts.
+func (t *serviceTurn) away(why *away) {
+	t.follow("", false)
+	if why.starting {
+		t.silent = true
+		return
+	}
+	if why.passes && !saysReady(t.svc, why.Reason) {
+		if t.memory.awaySince.IsZero() {
+			t.memory.awaySince = t.now
+		}
+		if left := awayGrace - t.now.Sub(t.memory.awaySince); left > 0 {
+			t.silent, t.again = true, left
+			return
+		}
+	}
+	t.view.fault, t.view.passes = &why.SpecFault, why.passes
+}
+
+func (t *serviceTurn) fault(f *SpecFault) { t.view.fault = f }
+
+// soon makes sure that the next look is not later than after d.
+func (t *serviceTurn) soon(d time.Duration) {
+	if d > 0 && (t.again == 0 || d < t.again) {
+		t.again = d
+	}
+}
+
+func (t *serviceTurn) event(eventType, reason, action, message string) {
+	t.events = append(t.events, hostEvent{eventType, reason, action, message})
+}
+
+func (t *serviceTurn) follow(id string, follow bool) {
+	t.memories.locate(client.ObjectKeyFromObject(t.svc), t.on.Swarm, id, follow)
+}
+
+// save writes the status where it differs, then what is news. Events of what was done
+// are told in any case.
+func (t *serviceTurn) save(ctx context.Context) (ctrl.Result, error) {
+	defer func() {
+		for _, e := range t.events {
+			t.Recorder.Eventf(t.svc, nil, e.eventType, e.reason, e.action, "%s", e.message)
+		}
+	}()
+	if t.silent {
+		return t.next()
+	}
+	counts := setServiceStatus(t.svc, &t.view, t.now)
+	t.soon(counts.settlesIn)
+	t.Metrics.observe(t.svc)
+	t.followUntilDone(ctx)
+	changed, err := status.Patch(ctx, t.Client, t.svc, t.before)
+	if apierrors.IsConflict(err) {
+		t.again = conflictPause
+		return t.next()
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("writing the status: %w", err)
+	}
+	if changed {
+		t.events = append(t.events, serviceEvents(&t.before.Status, &t.svc.Status)...)
+	}
+	return t.next()
+}
+
+// next is when to look again: an error has its own pause.
+func (t *serviceTurn) next() (ctrl.Result, error) {
+	if t.err != nil {
+		return ctrl.Result{}, t.err
+	}
+	return ctrl.Result{RequeueAfter: t.again}, nil
+}
+
+// addFinalizer holds the object before anything is made for it.
+func (r *SwarmServiceReconciler) addFinalizer(ctx context.Context, svc *dcv1.SwarmService) error {
+	if controllerutil.ContainsFinalizer(svc, serviceFinalizer) {
+		return nil
+	}
+	before := svc.DeepCopy()
+	controllerutil.AddFinalizer(svc, serviceFinalizer)
+	if err := r.Client.Patch(ctx, svc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return fmt.Errorf("adding the finalizer: %w", err)
+	}
+	return nil
+}
