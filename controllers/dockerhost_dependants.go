@@ -45,7 +45,6 @@ type DockerHostDependantsReconciler struct {
 }
 
 // +kubebuilder:rbac:groups=dockercontrol.dev,resources=dockerhosts,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=dockercontrol.dev,resources=dockerhosts/finalizers,verbs=update
 
 // Reconcile gives one host the finalizer, or takes it away.
 func (r *DockerHostDependantsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {

@@ -211,7 +211,8 @@ func (b *objectsBed) apply(svc *dcv1.SwarmService) {
 	b.must("build", err)
 	have, err := inspectService(b.ctx, b.engine, svc.ServiceName())
 	b.must("inspect", err)
-	if have == nil {
+	isNew := have == nil
+	if isNew {
 		_, err = b.engine.ServiceCreate(b.ctx, desired.Spec, engine.WithRegistryAuth(in.RegistryAuth))
 		b.must("create the service", err)
 	} else {
@@ -222,7 +223,8 @@ func (b *objectsBed) apply(svc *dcv1.SwarmService) {
 	b.eventually("the rollout to end", func() bool {
 		have, err := inspectService(b.ctx, b.engine, svc.ServiceName())
 		b.must("inspect", err)
-		if u := have.UpdateStatus; u != nil && u.State != engineswarm.UpdateStateCompleted {
+		// The engine says that an update runs a moment after it took it.
+		if u := have.UpdateStatus; !isNew && (u == nil || u.State != engineswarm.UpdateStateCompleted) {
 			return false
 		}
 		tasks, err := b.engine.List(b.ctx, engine.Tasks, engine.ListOptions{Service: have.ID})
