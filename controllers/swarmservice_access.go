@@ -56,6 +56,10 @@ type SwarmAccess struct {
 	audit   audit.Recorder
 }
 
+// serviceKind is what the trail calls services. Each write of one has an Event of the
+// controller's own, which says more.
+const serviceKind = "Service"
+
 // Write changes something on the swarm, with a record of it in the audit trail before
 // and after. Where the first cannot be written nothing is done.
 func (a SwarmAccess) Write(ctx context.Context, verb string, object audit.Object, act func(context.Context, engine.Engine) error) error {
@@ -67,6 +71,7 @@ func (a SwarmAccess) Write(ctx context.Context, verb string, object audit.Object
 		Regarding: audit.Regarding{
 			Kind: "SwarmService", Namespace: a.service.Namespace, Name: a.service.Name, UID: string(a.service.UID),
 		},
+		Told: object.Kind == serviceKind,
 	}
 	return audit.Do(ctx, a.audit, record, func(ctx context.Context) error { return act(ctx, a.Engine) })
 }

@@ -89,14 +89,13 @@ func (t *serviceTurn) apply(ctx context.Context, have *engineswarm.Service) {
 		return
 	}
 	if !isTrue(t.svc.Spec.Suspend) {
-		if err := t.addFinalizer(ctx, t.svc); err != nil {
+		if err := t.hold(ctx); err != nil {
 			t.silent = true
 			if t.again = conflictPause; !apierrors.IsConflict(err) {
 				t.again, t.err = 0, err
 			}
 			return
 		}
-		t.before.ResourceVersion, t.before.Finalizers = t.svc.ResourceVersion, t.svc.Finalizers
 	}
 	desired, err := t.desired(ctx)
 	if err != nil {

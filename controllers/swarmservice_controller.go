@@ -21,7 +21,10 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -39,6 +42,9 @@ const (
 	serviceWorkers = 32
 	// serviceFinalizer holds the object until its service is gone, or left alone.
 	serviceFinalizer = dcv1.Prefix + "swarmservice"
+	// tellingPause is how often a status tells of what is on its way. Most services arrive
+	// within it, and cost one write instead of three.
+	tellingPause = 2 * time.Second
 )
 
 // SwarmServiceReconciler keeps a service of a swarm what its SwarmService says, and
@@ -57,6 +63,7 @@ type SwarmServiceReconciler struct {
 	Clock    clock.PassiveClock
 
 	memories *serviceMemories
+	digests  digests
 }
 
 // +kubebuilder:rbac:groups=dockercontrol.dev,resources=swarmservices,verbs=get;list;watch;patch
@@ -79,6 +86,9 @@ func (r *SwarmServiceReconciler) Reconcile(ctx context.Context, req ctrl.Request
 	t := &serviceTurn{
 		SwarmServiceReconciler: r, svc: svc, before: svc.DeepCopy(),
 		memory: r.memories.of(req.NamespacedName), now: r.Clock.Now(),
+	}
+	if t.memory.wrote.isAhead(svc, t.now) {
+		return ctrl.Result{RequeueAfter: conflictPause}, nil // to write it again is a conflict
 	}
 	t.run(ctx)
 	return t.save(ctx)
@@ -174,19 +184,26 @@ func (t *serviceTurn) follow(id string, follow bool) {
 // save writes the status where it differs, then what is news. Events of what was done
 // are told in any case.
 func (t *serviceTurn) save(ctx context.Context) (ctrl.Result, error) {
-	defer func() {
-		for _, e := range t.events {
-			t.Recorder.Eventf(t.svc, nil, e.eventType, e.reason, e.action, "%s", e.message)
-		}
-	}()
 	if t.silent {
+		t.tell(t.events)
 		return t.next()
 	}
 	counts := setServiceStatus(t.svc, &t.view, t.now)
 	t.soon(counts.settlesIn)
 	t.Metrics.observe(t.svc)
 	t.followUntilDone(ctx)
+	if t.toldLater() {
+		t.memory.heldEvents = append(t.memory.heldEvents, t.events...)
+		return t.next()
+	}
+	news := append(t.memory.heldEvents, t.events...)
+	t.memory.heldEvents = nil
 	changed, err := status.Patch(ctx, t.Client, t.svc, t.before)
+	if changed {
+		t.wroteObject()
+		news = withOutcome(news, serviceEvents(&t.before.Status, &t.svc.Status))
+	}
+	t.tell(news)
 	if apierrors.IsConflict(err) {
 		t.again = conflictPause
 		return t.next()
@@ -194,10 +211,47 @@ func (t *serviceTurn) save(ctx context.Context) (ctrl.Result, error) {
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("writing the status: %w", err)
 	}
-	if changed {
-		t.events = append(t.events, serviceEvents(&t.before.Status, &t.svc.Status)...)
-	}
 	return t.next()
+}
+
+// wroteObject notes what the API server answered to a write of the object.
+func (t *serviceTurn) wroteObject() {
+	t.memory.wrote = objectVersion{t.svc.UID, t.svc.ResourceVersion, t.now}
+}
+
+func (t *serviceTurn) tell(news []hostEvent) {
+	for _, e := range news {
+		t.Recorder.Eventf(t.svc, nil, e.eventType, e.reason, e.action, "%s", e.message)
+	}
+}
+
+// toldLater reports whether the status may wait: what is on its way is told once in
+// tellingPause, and not at all where it arrives sooner. What arrives, what stands in its
+// way, and what is Ready no more is told at once.
+func (t *serviceTurn) toldLater() bool {
+	if !t.onItsWay() || equality.Semantic.DeepEqual(&t.before.Status, &t.svc.Status) {
+		t.memory.heldSince = time.Time{}
+		return false
+	}
+	if t.memory.heldSince.IsZero() {
+		t.memory.heldSince = t.now
+	}
+	left := tellingPause - t.now.Sub(t.memory.heldSince)
+	if left <= 0 {
+		t.memory.heldSince = time.Time{}
+		return false
+	}
+	t.soon(left)
+	return true
+}
+
+// onItsWay reports whether the service is no more than on its way, and was when that was
+// last told.
+func (t *serviceTurn) onItsWay() bool {
+	was := meta.FindStatusCondition(t.before.Status.Conditions, dcv1.ConditionReady)
+	is := meta.FindStatusCondition(t.svc.Status.Conditions, dcv1.ConditionReady)
+	return onItsWay[is.Reason] && t.view.fault == nil &&
+		(was == nil || was.Status != metav1.ConditionTrue || was.ObservedGeneration != t.svc.Generation)
 }
 
 // next is when to look again: an error has its own pause.
@@ -208,15 +262,17 @@ func (t *serviceTurn) next() (ctrl.Result, error) {
 	return ctrl.Result{RequeueAfter: t.again}, nil
 }
 
-// addFinalizer holds the object before anything is made for it.
-func (r *SwarmServiceReconciler) addFinalizer(ctx context.Context, svc *dcv1.SwarmService) error {
-	if controllerutil.ContainsFinalizer(svc, serviceFinalizer) {
+// hold adds the finalizer, before anything is made for the object.
+func (t *serviceTurn) hold(ctx context.Context) error {
+	if controllerutil.ContainsFinalizer(t.svc, serviceFinalizer) {
 		return nil
 	}
-	before := svc.DeepCopy()
-	controllerutil.AddFinalizer(svc, serviceFinalizer)
-	if err := r.Client.Patch(ctx, svc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+	before := t.svc.DeepCopy()
+	controllerutil.AddFinalizer(t.svc, serviceFinalizer)
+	if err := t.Client.Patch(ctx, t.svc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("adding the finalizer: %w", err)
 	}
+	t.before.ResourceVersion, t.before.Finalizers = t.svc.ResourceVersion, t.svc.Finalizers
+	t.wroteObject()
 	return nil
 }

@@ -55,6 +55,8 @@ func (r *SwarmServiceReconciler) finalize(ctx context.Context, svc *dcv1.SwarmSe
 	if t.memory.released == svc.UID {
 		return ctrl.Result{}, nil // its end, which the cache has yet to hear of, asks for nothing more
 	}
+	t.tell(t.memory.heldEvents)
+	t.memory.heldEvents = nil
 	if svc.Annotations[dcv1.AnnotationForceFinalize] == "true" {
 		return t.release(ctx, "the annotation "+dcv1.AnnotationForceFinalize+" says so")
 	}

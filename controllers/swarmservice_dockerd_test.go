@@ -184,7 +184,11 @@ func (b *swarmBed) testRealDrift() {
 
 func (b *swarmBed) testRealRollback() {
 	svc := b.runReal("rolling", nil)
-	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.Command, s.Args = []string{"false"}, nil })
+	b.change(svc, func(s *dcv1.SwarmServiceSpec) {
+		s.Command, s.Args = []string{"false"}, nil
+		// On a busy machine a task's end is seen late, and must be within it to count.
+		s.UpdateConfig.Monitor.Duration = 20 * time.Second
+	})
 	b.wait(svc, "False/RolledBack")
 	b.waitSays(svc, dcv1.ConditionStalled, "non-zero exit (1)")
 	version := b.onEngine("rolling").Version.Index
@@ -200,7 +204,10 @@ func (b *swarmBed) testRealRollback() {
 		return nil
 	})
 	b.wait(svc, "False/RolledBack")
-	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.Command, s.Args = []string{"sleep"}, []string{"2000"} })
+	b.change(svc, func(s *dcv1.SwarmServiceSpec) {
+		s.Command, s.Args = []string{"sleep"}, []string{"2000"}
+		s.UpdateConfig.Monitor.Duration = 500 * time.Millisecond
+	})
 	b.wait(svc, "True/Converged")
 	b.remove(svc)
 }

@@ -24,11 +24,23 @@ import (
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 )
 
-// quietReasons are Ready's on the way to somewhere: where it arrives is news.
-var quietReasons = map[string]bool{
-	dcv1.ReasonScaling: true, dcv1.ReasonUpdating: true, dcv1.ReasonJobRunning: true,
-	dcv1.ReasonDriftFound: true, // told of the condition Drifted
+// onItsWay are Ready's reasons on the way to somewhere: where it arrives is news.
+var onItsWay = map[string]bool{dcv1.ReasonScaling: true, dcv1.ReasonUpdating: true, dcv1.ReasonJobRunning: true}
+
+// withOutcome adds news to what was done before. A service that came to be what its spec
+// says before anybody was told of the change is one Event, not two.
+func withOutcome(done, news []hostEvent) []hostEvent {
+	if n := len(done); n > 0 && len(news) > 0 && arrived[news[0].reason] && changes[done[n-1].reason] {
+		done[n-1].message += " " + news[0].message
+		news = news[1:]
+	}
+	return append(done, news...)
 }
+
+var (
+	arrived = map[string]bool{dcv1.ReasonConverged: true, dcv1.ReasonJobComplete: true}
+	changes = map[string]bool{dcv1.ReasonCreated: true, dcv1.ReasonUpdated: true, dcv1.ReasonAdopted: true}
+)
 
 // serviceEvents compares two statuses of a service and returns what is news: it arrived
 // where the spec wants it, or something keeps it from there.
@@ -36,7 +48,9 @@ func serviceEvents(before, after *dcv1.SwarmServiceStatus) []hostEvent {
 	var list []hostEvent
 	was := meta.FindStatusCondition(before.Conditions, dcv1.ConditionReady)
 	is := meta.FindStatusCondition(after.Conditions, dcv1.ConditionReady)
-	if is != nil && !quietReasons[is.Reason] && (was == nil || was.Reason != is.Reason || was.Status != is.Status) {
+	// Drift is told of the condition Drifted.
+	if is != nil && !onItsWay[is.Reason] && is.Reason != dcv1.ReasonDriftFound &&
+		(was == nil || was.Reason != is.Reason || was.Status != is.Status || was.ObservedGeneration != is.ObservedGeneration) {
 		e := hostEvent{corev1.EventTypeWarning, is.Reason, actionWatchService, is.Message}
 		if is.Status == metav1.ConditionTrue || is.Reason == dcv1.ReasonSuspended {
 			e.eventType = corev1.EventTypeNormal

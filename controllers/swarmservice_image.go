@@ -18,6 +18,7 @@ package controllers
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -102,14 +103,16 @@ func (t *serviceTurn) lookUp(ctx context.Context, named reference.Named, registr
 	ctx, cancel := context.WithTimeout(ctx, digestPatience)
 	defer cancel()
 	u := url.URL{Path: "/v" + t.on.APIVersion + "/distribution/" + named.String() + "/json"}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return ""
-	}
-	if registryAuth != "" {
-		req.Header.Set("X-Registry-Auth", registryAuth)
-	}
-	found, err := registryDigest(t.on.Engine, req)
+	found, err := t.digests.of(digestKey{t.on.Swarm, named.String(), sha256.Sum256([]byte(registryAuth))}, t.now, func() (string, error) {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+		if err != nil {
+			return "", err
+		}
+		if registryAuth != "" {
+			req.Header.Set("X-Registry-Auth", registryAuth)
+		}
+		return registryDigest(t.on.Engine, req)
+	})
 	if err != nil {
 		ctrl.LoggerFrom(ctx).V(1).Info("No registry tells the digest of the image", "image", named.String(), "message", err.Error())
 	}

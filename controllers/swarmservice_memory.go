@@ -21,9 +21,14 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 )
+
+// cachePatience is how long the cache may take to hear of what was written.
+const cachePatience = 5 * time.Second
 
 // serviceMemory is what is remembered of a SwarmService from one reconciliation to the
 // next. All of it may be lost: the status and the swarm say the same, later. Only the
@@ -41,6 +46,12 @@ type serviceMemory struct {
 	// seen is the service's version, and when it was first seen: tasks that were listed
 	// before say nothing of it.
 	seen seenVersion
+	// wrote is the object as the API server answered to our last write of it.
+	wrote objectVersion
+	// heldSince is since when there is something to tell of what is on its way, zero where
+	// all is told; heldEvents are what is told then.
+	heldSince  time.Time
+	heldEvents []hostEvent
 	// awaySince is since when the swarm cannot be asked; zero while it can.
 	awaySince time.Time
 	// released is the UID of an object that was let go: the cache may have it for a moment.
@@ -74,6 +85,24 @@ type lookedUp struct{ text, digest string }
 type corrections struct {
 	count int
 	last  time.Time
+}
+
+// objectVersion is a version of an object, and when it was written.
+type objectVersion struct {
+	uid     types.UID
+	version string
+	at      time.Time
+}
+
+// isAhead reports whether the object is older than what was written, because the cache
+// has yet to hear of that. It is believed for cachePatience: versions may begin anew
+// where a cluster is restored.
+func (v objectVersion) isAhead(obj client.Object, now time.Time) bool {
+	if v.uid != obj.GetUID() || now.Sub(v.at) > cachePatience {
+		return false
+	}
+	order, err := resourceversion.CompareResourceVersion(obj.GetResourceVersion(), v.version)
+	return err == nil && order < 0
 }
 
 type seenVersion struct {

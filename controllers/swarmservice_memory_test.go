@@ -17,10 +17,14 @@ limitations under the License.
 package controllers
 
 import (
+	"reflect"
 	"testing"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 )
 
@@ -74,7 +78,7 @@ func TestServiceMemories(t *testing.T) {
 	m.of(a).applied.sum = "x"
 	m.letGo(a, "uid")
 	found(one, "s1", types.NamespacedName{})
-	if now := *m.of(a); now != (serviceMemory{released: "uid"}) || followed[one] != 0 {
+	if now := *m.of(a); !reflect.DeepEqual(now, serviceMemory{released: "uid"}) || followed[one] != 0 {
 		t.Errorf("of an object that was let go %+v is left, followed %v", now, followed)
 	}
 	m.locate(a, one, "s1", true)
@@ -82,5 +86,31 @@ func TestServiceMemories(t *testing.T) {
 	m.locate(b, one, "s2", true)
 	if followed[one] != 0 {
 		t.Errorf("after the end followed %v", followed)
+	}
+}
+
+func TestObjectVersionIsAhead(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	wrote := objectVersion{uid: "u", version: "100", at: now}
+	for name, tc := range map[string]struct {
+		uid     types.UID
+		version string
+		later   time.Duration
+		want    bool
+	}{
+		"the cache is behind":         {"u", "99", 0, true},
+		"a shorter number":            {"u", "9", 0, true},
+		"the cache has it":            {"u", "100", 0, false},
+		"somebody wrote since":        {"u", "1000", 0, false},
+		"another object of the name":  {"v", "99", 0, false},
+		"behind for too long":         {"u", "99", cachePatience + 1, false},
+		"a version that is no number": {"u", "x", 0, false},
+		"a cluster that was restored": {"u", "3", time.Minute, false},
+	} {
+		obj := &dcv1.SwarmService{ObjectMeta: metav1.ObjectMeta{UID: tc.uid, ResourceVersion: tc.version}}
+		if got := wrote.isAhead(obj, now.Add(tc.later)); got != tc.want {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
 	}
 }

@@ -41,7 +41,7 @@ const (
 
 // create creates the service. again tells that there is one of the name.
 func (t *serviceTurn) create(ctx context.Context, desired swarm.Desired) (id string, again bool, err error) {
-	object := audit.Object{Kind: "Service", Name: desired.Spec.Name}
+	object := audit.Object{Kind: serviceKind, Name: desired.Spec.Name}
 	err = t.on.Write(ctx, "create", object, func(ctx context.Context, eng engine.Engine) (err error) {
 		id, err = eng.ServiceCreate(ctx, desired.Spec, engine.WithRegistryAuth(t.registryAuth))
 		return err
@@ -88,7 +88,7 @@ func (t *serviceTurn) write(ctx context.Context, have *engineswarm.Service, spec
 }
 
 func serviceObject(have *engineswarm.Service) audit.Object {
-	return audit.Object{Kind: "Service", ID: have.ID, Name: have.Spec.Name}
+	return audit.Object{Kind: serviceKind, ID: have.ID, Name: have.Spec.Name}
 }
 
 // failed sorts an error: what a user can mend is a fault, and what the engine refused is

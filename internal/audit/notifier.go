@@ -56,8 +56,8 @@ const (
 //
 // Events that repeat (same object, verb, kind and outcome) become one Event with a
 // series, which is the EventRecorder's doing. Above the rate they are left out, and
-// the object's next Event says how many. No Event tells of an intention, or of an
-// object that there is none of.
+// the object's next Event says how many. No Event tells of an intention, of a
+// success that has an Event already, or of an object that there is none of.
 type Notifier struct {
 	recorder events.EventRecorder
 	now      func() time.Time
@@ -85,7 +85,7 @@ func NewNotifier(recorder events.EventRecorder) *Notifier {
 
 // Record writes an Event, or leaves it out. The error is always nil.
 func (n *Notifier) Record(_ context.Context, r Record) error {
-	if r.Outcome == Allowed {
+	if r.Outcome == Allowed || r.Told && r.Outcome == Succeeded {
 		return nil
 	}
 	r = r.clean()

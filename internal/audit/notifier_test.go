@@ -70,6 +70,7 @@ func TestNotifierEvents(t *testing.T) {
 		"without a name":  {func(r *Record) { r.Object = Object{Kind: "Image", ID: "sha256:00"} }, []string{"Normal EngineActionSucceeded StartImage: alice: start Image sha256:00 succeeded"}},
 		"a format's sign": {func(r *Record) { r.Object.Name = "%s%d" }, []string{"Normal EngineActionSucceeded StartContainer: alice: start Container %s%d succeeded"}},
 		"an intention":    {func(r *Record) { r.Outcome = Allowed }, nil},
+		"told already":    {func(r *Record) { r.Told = true }, nil},
 		"no such host":    {func(r *Record) { r.Host.UID = "" }, nil},
 		"a long name": {
 			func(r *Record) { r.Actor.User, r.Object.Name = strings.Repeat("u", 2000), strings.Repeat("n", 2000) },

@@ -98,6 +98,9 @@ type Record struct {
 	RequestID string `json:"requestID,omitempty"`
 	// Detail is what only sessions have.
 	Detail *Detail `json:"detail,omitempty"`
+	// Told: whoever acts makes an Event of the success itself, so that the Notifier does
+	// not.
+	Told bool `json:"-"`
 	// Count is how many events of one kind this record stands for; zero is one.
 	Count int `json:"count,omitempty"`
 }

@@ -52,6 +52,9 @@ type lane struct{ busy bool }
 type job struct {
 	lane    *lane
 	spacing time.Duration
+	// restFactor, where it is not 0, makes the pause that many times as long as the run
+	// took, at least spacing and at most maxRest: what is big is not listed all the time.
+	restFactor time.Duration
 	// maxRetry bounds the pause after a failure; 0: what jobs says.
 	maxRetry time.Duration
 	// maxFailures in a row are the owner's failure; 0: the job is tried for ever.
@@ -65,7 +68,13 @@ type job struct {
 	// since is when the oldest event came that made the job pending, runSince the
 	// same of the run under way; zero where no event did.
 	since, runSince time.Time
+	began           time.Time
 	runs            int
+}
+
+// rest is the pause after a run that took so long.
+func (j *job) rest(took time.Duration) time.Duration {
+	return max(j.spacing, min(j.restFactor*took, maxRest))
 }
 
 // work is one run of a job. then and failed run in the owner's goroutine.
@@ -113,6 +122,7 @@ func (js *jobs) startDue(now time.Time) (next time.Time) {
 func (js *jobs) start(j *job) {
 	j.pending, j.lane.busy = false, true
 	j.since, j.runSince = time.Time{}, j.since
+	j.began = time.Now()
 	w := j.begin()
 	js.goDo(js.timeout, w.do, func(err error) error { return js.finished(j, w, err) })
 }
@@ -155,7 +165,7 @@ func (js *jobs) finished(j *job, w work, err error) error {
 	now := time.Now()
 	if err == nil {
 		j.failures, j.runSince = 0, time.Time{}
-		j.notBefore = now.Add(j.spacing)
+		j.notBefore = now.Add(j.rest(now.Sub(j.began)))
 		return w.then()
 	}
 	var other *identityError

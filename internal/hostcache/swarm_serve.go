@@ -53,7 +53,7 @@ func (v *swarmView) serve(ctx context.Context, host Key, eng engine.Engine, work
 	lanes[engine.Services] = &lane{}
 	lanes[engine.Nodes] = lanes[engine.Services]
 	for _, kind := range engine.SwarmKinds {
-		j := &job{lane: lanes[kind], spacing: swarmSpacing, maxFailures: maxManagerFailures}
+		j := &job{lane: lanes[kind], spacing: swarmSpacing, restFactor: swarmRest, maxFailures: maxManagerFailures}
 		j.begin = func() work { return t.begin(kind, j) }
 		t.kinds[kind] = j
 		t.jobs.list = append(t.jobs.list, j)

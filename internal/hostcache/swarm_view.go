@@ -36,6 +36,11 @@ const (
 	// swarmSpacing between two lists of a kind: a rolling update sends an event a
 	// step, and each would list all.
 	swarmSpacing = 100 * time.Millisecond
+	// swarmRest times as long as a list took is the pause after it, if that is longer: a
+	// fifth of the time at most goes into lists of a swarm of thousands of services.
+	swarmRest = 4
+	// maxRest is the longest such pause: drift is to be seen within 2 s.
+	maxRest = 500 * time.Millisecond
 	// maxManagerFailures lists of one kind must fail in a row before another
 	// manager is asked. The first may be no more than a change of leader.
 	maxManagerFailures = 2
