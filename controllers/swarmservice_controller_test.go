@@ -58,7 +58,7 @@ func TestSwarmServiceLife(t *testing.T) {
 	b.wantCondition(svc, dcv1.ConditionReconciling, "")
 	b.wantCondition(svc, dcv1.ConditionStalled, "")
 	b.WaitEvent(t, svc, "Normal Created")
-	b.WaitEvent(t, svc, "Normal Converged")
+	b.waitTold(svc, "3 of 3 tasks run.")
 
 	scale := autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 5}}
 	if err := b.Client.SubResource("scale").Update(t.Context(), svc, client.WithSubResourceBody(&scale)); err != nil {
@@ -96,7 +96,7 @@ func TestSwarmServiceSteady(t *testing.T) {
 		s.Env = []dcv1.SwarmEnvVar{{Name: "B", Value: ptr.To("1")}, {Name: "A", Value: ptr.To("2")}}
 		s.Labels = map[string]string{"x": "y"}
 	})
-	b.WaitEvent(t, svc, "Normal Converged")
+	b.waitTold(svc, "2 of 2 tasks run.")
 	b.WaitCounts(t, b.hosts[0], 2, 0, 10*time.Second)
 	writes, version := b.mgr.Writes(), b.onEngine("web").Version.Index
 	// An event of another service has everything listed again, and a mark of ours in the

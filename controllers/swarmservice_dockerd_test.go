@@ -188,6 +188,7 @@ func (b *swarmBed) testRealRollback() {
 		s.Command, s.Args = []string{"false"}, nil
 		// On a busy machine a task's end is seen late, and must be within it to count.
 		s.UpdateConfig.Monitor.Duration = 20 * time.Second
+		s.RollbackConfig.FailureAction = dcv1.SwarmFailureContinue
 	})
 	b.wait(svc, "False/RolledBack")
 	b.waitSays(svc, dcv1.ConditionStalled, "non-zero exit (1)")

@@ -19,6 +19,7 @@ package controllers_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
@@ -214,4 +215,22 @@ func (b *swarmBed) eventNote(svc *dcv1.SwarmService, reason string) (note string
 		return fmt.Errorf("%s has no Event %s", svc.Name, reason)
 	})
 	return note
+}
+
+// waitTold waits for an Event that says something: where a service arrives soon, that is
+// in the Event of what was done.
+func (b *swarmBed) waitTold(svc *dcv1.SwarmService, text string) {
+	b.t.Helper()
+	testenv.Eventually(b.t, soonEnough, func(ctx context.Context) error {
+		list, err := b.events(ctx, svc)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			if strings.Contains(e.Note, text) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no Event of %s says %q", svc.Name, text)
+	})
 }

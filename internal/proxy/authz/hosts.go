@@ -47,6 +47,9 @@ func (a *Authorizer) Hosts(ctx context.Context, c *caller.Caller, right access.R
 	if len(hosts) == 0 {
 		return nil, nil
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, err // else it were chance whether an answer is still found
+	}
 	everywhere, err := a.Allowed(ctx, c.User, Host{}, right)
 	if err != nil {
 		return nil, err
