@@ -208,6 +208,19 @@ func (t *serviceTurn) next() (ctrl.Result, error) {
 	return ctrl.Result{RequeueAfter: t.again}, nil
 }
 
+// wroteObject takes note of a write of the object itself, or of what it failed with.
+func (t *serviceTurn) wroteObject(err error) (ok bool) {
+	if err != nil {
+		t.silent = true
+		if t.again = conflictPause; !apierrors.IsConflict(err) {
+			t.again, t.err = 0, err
+		}
+		return false
+	}
+	t.before.ResourceVersion, t.before.Finalizers = t.svc.ResourceVersion, t.svc.Finalizers
+	return true
+}
+
 // addFinalizer holds the object before anything is made for it.
 func (r *SwarmServiceReconciler) addFinalizer(ctx context.Context, svc *dcv1.SwarmService) error {
 	if controllerutil.ContainsFinalizer(svc, serviceFinalizer) {
