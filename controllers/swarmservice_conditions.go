@@ -200,6 +200,9 @@ func lastFailure(v *serviceView) (last *engineswarm.Task) {
 }
 
 func judgeTasks(v *serviceView, c taskCounts) verdict {
+	if isGlobal(v.service) && c.desired == 0 && c.failing == 0 {
+		return judgeNowhere(v, c)
+	}
 	updating := v.service.UpdateStatus != nil && v.service.UpdateStatus.State == engineswarm.UpdateStateUpdating
 	text := ofTasks(v.service, c) + "."
 	switch {
@@ -221,6 +224,20 @@ func judgeTasks(v *serviceView, c taskCounts) verdict {
 		return verdict{ready: true, reason: dcv1.ReasonConverged, message: text}
 	}
 	return verdict{reason: dcv1.ReasonScaling, standing: reconciling, progressing: true, message: text}
+}
+
+// judgeNowhere is of a global service that has no task. Where no node fits, a service has
+// what it asks for; a job has not done a thing, and who waits for it is to know.
+func judgeNowhere(v *serviceView, c taskCounts) verdict {
+	text := ofTasks(v.service, c)
+	const nowhere = ": no active node fits spec.placement; one that comes to fit gets a task."
+	switch {
+	case !v.current || v.early:
+		return verdict{reason: dcv1.ReasonScaling, standing: reconciling, progressing: true, message: text + ": the swarm has yet to make tasks for its nodes."}
+	case isJob(v.service):
+		return verdict{reason: dcv1.ReasonNoSuitableNode, standing: stalled, message: text + nowhere}
+	}
+	return verdict{ready: true, reason: dcv1.ReasonConverged, message: text + nowhere}
 }
 
 // progress is what Progressing says, whatever keeps the spec from being written.

@@ -105,6 +105,28 @@ func TestServiceConditions(t *testing.T) {
 		},
 		"created": {func(v *serviceView) { v.service, v.written, v.created = nil, true, true }, "False/Scaling", "Reconciling", "True/Scaling", "False/InSync", ""},
 		"written": {func(v *serviceView) { v.written = true }, "False/Updating", "Reconciling", "True/Updating", "False/InSync", ""},
+		"global, no task yet": {
+			func(v *serviceView) {
+				nowhere(v, engineswarm.ServiceMode{Global: &engineswarm.GlobalService{}})
+				v.early = true
+			},
+			"False/Scaling", "Reconciling", "True/Scaling", "False/InSync", "has yet to make",
+		},
+		"global, nowhere": {
+			func(v *serviceView) { nowhere(v, engineswarm.ServiceMode{Global: &engineswarm.GlobalService{}}) },
+			"True/Converged", "", "False/RolloutComplete", "False/InSync", "0 of 0 tasks run: no active node fits spec.placement",
+		},
+		"global job, no task yet": {
+			func(v *serviceView) {
+				nowhere(v, engineswarm.ServiceMode{GlobalJob: &engineswarm.GlobalJob{}})
+				v.early = true
+			},
+			"False/Scaling", "Reconciling", "True/Scaling", "False/InSync", "has yet to make",
+		},
+		"global job, nowhere": {
+			func(v *serviceView) { nowhere(v, engineswarm.ServiceMode{GlobalJob: &engineswarm.GlobalJob{}}) },
+			"False/NoSuitableNode", "Stalled", "False/NoSuitableNode", "False/InSync", "no active node fits spec.placement",
+		},
 		"fault": {
 			func(v *serviceView) { v.fault, v.checked = &SpecFault{dcv1.ReasonPortConflict, "taken"}, false },
 			"False/PortConflict", "Stalled", "False/RolloutComplete", "", "taken",
@@ -145,6 +167,9 @@ func TestServiceConditions(t *testing.T) {
 		})
 	}
 }
+
+// nowhere makes a service of the mode that has no task.
+func nowhere(v *serviceView, mode engineswarm.ServiceMode) { v.service.Spec.Mode, v.tasks = mode, nil }
 
 func equalStatus(a, b *dcv1.SwarmService) bool {
 	return len(serviceEvents(&a.Status, &b.Status)) == 0 && a.Status.ReplicaSummary == b.Status.ReplicaSummary

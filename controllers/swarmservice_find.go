@@ -37,6 +37,10 @@ const (
 	// tasksPause is a little more than the pause between two lists of tasks that are
 	// followed.
 	tasksPause = 1200 * time.Millisecond
+	// globalPatience is how long a swarm may take to make the first task of a global
+	// service: it decides by itself how many there are to be, within a second or so. After
+	// this none means that no node fits.
+	globalPatience = 5 * time.Second
 )
 
 // saysReady reports whether Ready has this reason already.
@@ -138,6 +142,7 @@ func (t *serviceTurn) look() {
 	}
 	v.tasks = decodeTasks(raws)
 	v.current = tasks.ObservedAt.After(t.memory.seen.at)
+	v.early = isGlobal(v.service) && !tasks.ObservedAt.After(t.memory.seen.at.Add(globalPatience))
 	v.nodes = map[string]string{}
 	nodes, err := t.Hosts.List(t.on.Via, engine.Nodes)
 	if err == nil {
