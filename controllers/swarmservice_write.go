@@ -37,6 +37,9 @@ const (
 	// refusalPause is how long the engine is not asked again for what it refused: what
 	// stands in the way, such as a port of another service, may be gone by then.
 	refusalPause = time.Minute
+	// noRegistryAuth is {} in base64, an account without a name. Without any the engine
+	// keeps the credentials that a service has. Other credentials restart no task.
+	noRegistryAuth = "e30="
 )
 
 // create creates the service. again tells that there is one of the name.
@@ -72,6 +75,9 @@ func (t *serviceTurn) update(ctx context.Context, desired swarm.Desired, have *e
 	merged, err := desired.Merge(have.Spec, t.view.diff)
 	if err != nil {
 		return false, err
+	}
+	if t.registryAuth == "" && have.Spec.Labels[dcv1.LabelPullSecret] != "" {
+		t.registryAuth = noRegistryAuth // spec.pullSecretRef is gone
 	}
 	return t.write(ctx, have, merged)
 }
