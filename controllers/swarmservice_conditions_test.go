@@ -101,7 +101,7 @@ func TestServiceConditions(t *testing.T) {
 		},
 		"drift reported": {func(v *serviceView) { v.diff = someDiff(t) }, "False/DriftFound", "Stalled", "False/RolloutComplete", "True/DriftFound", "spec.replicas is 2, want 3"},
 		"removed": {
-			func(v *serviceView) { v.service, v.missing = nil, true }, "False/DriftFound", "Stalled", "False/RolloutComplete", "True/DriftFound", "was removed",
+			func(v *serviceView) { v.service, v.missing = nil, true }, "False/DriftFound", "Stalled", "False/RolloutComplete", "True/DriftFound", "removes the service again and again",
 		},
 		"created": {func(v *serviceView) { v.service, v.written, v.created = nil, true, true }, "False/Scaling", "Reconciling", "True/Scaling", "False/InSync", ""},
 		"written": {func(v *serviceView) { v.written = true }, "False/Updating", "Reconciling", "True/Updating", "False/InSync", ""},
@@ -184,6 +184,16 @@ func TestNotEnoughReplicas(t *testing.T) {
 		if !saysReady(svc, dcv1.ReasonNotEnoughReplicas) {
 			t.Errorf("conditions are %+v", svc.Status.Conditions)
 		}
+	}
+}
+
+// TestMissingServiceIsExplained: with spec.driftPolicy Report it is not created again.
+func TestMissingServiceIsExplained(t *testing.T) {
+	svc := aService()
+	svc.Spec.DriftPolicy = dcv1.SwarmDriftReport
+	setServiceStatus(svc, aView(func(v *serviceView) { v.service, v.missing = nil, true }), testNow)
+	if m := meta.FindStatusCondition(svc.Status.Conditions, dcv1.ConditionReady).Message; !strings.Contains(m, "spec.driftPolicy is Report") {
+		t.Errorf("Ready says %q", m)
 	}
 }
 
