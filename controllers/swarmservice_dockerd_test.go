@@ -189,7 +189,7 @@ func (b *swarmBed) testRealDrift() {
 func (b *swarmBed) testRealRollback() {
 	svc := b.runReal("rolling", func(s *dcv1.SwarmServiceSpec) {
 		// A busy machine takes a second to tell the engine that a container has ended.
-		s.UpdateConfig.Monitor = &metav1.Duration{Duration: 5 * time.Second}
+		s.UpdateConfig.Monitor = &metav1.Duration{Duration: 3 * time.Second}
 	})
 	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.Command, s.Args = []string{"false"}, nil })
 	b.wait(svc, "False/RolledBack")
