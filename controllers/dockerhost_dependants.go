@@ -17,11 +17,15 @@ limitations under the License.
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,16 +36,23 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/internal/hostcache"
 )
 
 // dependantsFinalizer holds a DockerHost while SwarmServices need it.
 const dependantsFinalizer = dcv1.Prefix + "swarmservices"
 
+// actionDelete is an Event's.
+const actionDelete = "Delete"
+
 // DockerHostDependantsReconciler keeps a deleted DockerHost, and its connection, until
 // no SwarmService needs it to remove its service: when a namespace goes, everything in
 // it is deleted at once. It runs on the leader.
 type DockerHostDependantsReconciler struct {
-	Client client.Client
+	Client   client.Client
+	Recorder events.EventRecorder
+
+	told map[types.NamespacedName]types.UID // deleted hosts that are known to wait; one worker has it
 }
 
 // +kubebuilder:rbac:groups=dockercontrol.dev,resources=dockerhosts,verbs=get;list;watch;patch
@@ -50,12 +61,15 @@ type DockerHostDependantsReconciler struct {
 func (r *DockerHostDependantsReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	host := &dcv1.DockerHost{}
 	if err := r.Client.Get(ctx, req.NamespacedName, host); err != nil {
+		delete(r.told, req.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	needed, err := r.needed(ctx, host)
+	dependants, err := r.dependants(ctx, host)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	needed := len(dependants) > 0
+	r.tell(host, dependants)
 	before := host.DeepCopy()
 	switch has := controllerutil.ContainsFinalizer(host, dependantsFinalizer); {
 	case needed && !has && host.DeletionTimestamp.IsZero():
@@ -75,20 +89,47 @@ func (r *DockerHostDependantsReconciler) Reconcile(ctx context.Context, req ctrl
 	return ctrl.Result{}, nil
 }
 
-// needed reports whether a SwarmService that holds a service speaks through the host, or
-// names it.
-func (r *DockerHostDependantsReconciler) needed(ctx context.Context, host *dcv1.DockerHost) (bool, error) {
+// dependants are the SwarmServices that hold a service, and speak through the host or
+// name it.
+func (r *DockerHostDependantsReconciler) dependants(ctx context.Context, host *dcv1.DockerHost) ([]*dcv1.SwarmService, error) {
 	services := &dcv1.SwarmServiceList{}
 	if err := r.Client.List(ctx, services, client.InNamespace(host.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return false, fmt.Errorf("listing the namespace's SwarmServices: %w", err)
+		return nil, fmt.Errorf("listing the namespace's SwarmServices: %w", err)
 	}
+	var list []*dcv1.SwarmService
 	for i := range services.Items {
 		s := &services.Items[i]
 		if controllerutil.ContainsFinalizer(s, serviceFinalizer) && (s.Spec.HostRef.Name == host.Name || s.Status.ServedBy == host.Name) {
-			return true, nil
+			list = append(list, s)
 		}
 	}
-	return false, nil
+	return list, nil
+}
+
+// tell says once of a deleted host what it waits for. Services that are being deleted too
+// go by themselves, as where the whole namespace does.
+func (r *DockerHostDependantsReconciler) tell(host *dcv1.DockerHost, dependants []*dcv1.SwarmService) {
+	key := client.ObjectKeyFromObject(host)
+	if host.DeletionTimestamp.IsZero() || r.told[key] == host.UID {
+		return
+	}
+	var staying []hostcache.Key
+	for _, s := range dependants {
+		if s.DeletionTimestamp.IsZero() {
+			staying = append(staying, client.ObjectKeyFromObject(s))
+		}
+	}
+	if len(staying) == 0 {
+		return
+	}
+	if r.told == nil {
+		r.told = map[types.NamespacedName]types.UID{}
+	}
+	r.told[key] = host.UID
+	slices.SortFunc(staying, func(a, b hostcache.Key) int { return cmp.Compare(a.Name, b.Name) })
+	r.Recorder.Eventf(host, nil, corev1.EventTypeWarning, dcv1.ReasonNeededBySwarmServices, actionDelete,
+		"The DockerHost is deleted when no SwarmService needs it any more, and stays connected until then. These do: %s. "+
+			"Delete them (with spec.deletionPolicy Orphan their services run on), or give them another manager of the swarm as spec.hostRef.", names(staying))
 }
 
 // SetupWithManager registers the reconciler.

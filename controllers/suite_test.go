@@ -20,15 +20,55 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-logr/logr/funcr"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/engine/sim"
 	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
-func TestMain(m *testing.M) { os.Exit(testenv.Run(m)) }
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(funcr.New(logged.add, funcr.Options{Verbosity: 1}))
+	os.Exit(testenv.Run(m))
+}
+
+// logged is what the managers of all tests write to their log, debug level included, while
+// a test reads it.
+var logged managerLog
+
+type managerLog struct {
+	mu      sync.Mutex
+	readers []*strings.Builder
+}
+
+func (l *managerLog) add(prefix, args string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range l.readers {
+		_, _ = r.WriteString(prefix + " " + args + "\n")
+	}
+}
+
+// read returns what was logged from now on, when it is called.
+func (l *managerLog) read() (lines func() string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := &strings.Builder{}
+	l.readers = append(l.readers, r)
+	return func() string {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.readers = slices.DeleteFunc(l.readers, func(o *strings.Builder) bool { return o == r })
+		return r.String()
+	}
+}
 
 // simHost is a simulated engine on a unix socket.
 type simHost struct {

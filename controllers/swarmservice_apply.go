@@ -26,7 +26,6 @@ import (
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/swarm"
@@ -83,17 +82,11 @@ func conflict(svc *dcv1.SwarmService, have *engineswarm.Service) *SpecFault {
 func (t *serviceTurn) apply(ctx context.Context, have *engineswarm.Service) {
 	t.view.service = have
 	if have != nil && ownershipOf(t.svc, have) == foreign {
-		t.view.service = nil
-		t.fault(conflict(t.svc, have))
-		t.follow("", false)
+		t.leaveAlone(ctx, have)
 		return
 	}
 	if !isTrue(t.svc.Spec.Suspend) {
-		if err := t.hold(ctx); err != nil {
-			t.silent = true
-			if t.again = conflictPause; !apierrors.IsConflict(err) {
-				t.again, t.err = 0, err
-			}
+		if !t.wroteObject(t.hold(ctx)) {
 			return
 		}
 	}
@@ -147,8 +140,10 @@ func (t *serviceTurn) bring(ctx context.Context, desired swarm.Desired) (again b
 	}
 	whose := ownershipOf(t.svc, have)
 	if whose == foreign {
-		t.view.service = nil
-		return false, conflict(t.svc, have)
+		// It was made a moment ago: the listing that lacks it would have it created again.
+		t.memory.written = writtenService{have.ID, have.Version.Index - 1, t.now}
+		t.leaveAlone(ctx, have)
+		return false, nil
 	}
 	if fault := otherMode(desired.Spec.Mode, have.Spec.Mode); fault != nil {
 		return false, fault

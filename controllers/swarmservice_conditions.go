@@ -120,7 +120,7 @@ func judgeService(svc *dcv1.SwarmService, v *serviceView, c taskCounts) verdict 
 	case v.missing:
 		return verdict{
 			reason: dcv1.ReasonDriftFound, standing: stalled,
-			message: "The service was removed from the swarm, and spec.driftPolicy is Report.",
+			message: whyMissing(svc),
 		}
 	case v.created:
 		return verdict{reason: dcv1.ReasonScaling, message: "The service was created; its tasks are starting.", standing: reconciling}
@@ -147,6 +147,13 @@ func whyDrifted(svc *dcv1.SwarmService) string {
 	return "Somebody else changes the service again and again, so that it is corrected ever less often: "
 }
 
+func whyMissing(svc *dcv1.SwarmService) string {
+	if svc.Spec.DriftPolicy == dcv1.SwarmDriftReport {
+		return "The service was removed from the swarm, and spec.driftPolicy is Report: it is created again when the spec changes."
+	}
+	return "Somebody else removes the service again and again, so that it is created ever less often."
+}
+
 // wasReady reports whether this generation has been Ready before.
 func wasReady(svc *dcv1.SwarmService) bool {
 	ready := meta.FindStatusCondition(svc.Status.Conditions, dcv1.ConditionReady)
@@ -159,9 +166,9 @@ func judgeRollout(v *serviceView, c taskCounts) verdict {
 	if u := v.service.UpdateStatus; u != nil {
 		switch u.State {
 		case engineswarm.UpdateStatePaused:
-			return verdict{reason: dcv1.ReasonUpdatePaused, standing: stalled, message: rolloutText(v, c, "The engine paused the update")}
+			return verdict{reason: dcv1.ReasonUpdatePaused, standing: stalled, message: rolloutText(v, c, "The engine paused the update, since tasks failed; it goes on when the spec changes")}
 		case engineswarm.UpdateStateRollbackPaused:
-			return verdict{reason: dcv1.ReasonRollbackPaused, standing: stalled, message: rolloutText(v, c, "The update failed, and the engine paused its rollback")}
+			return verdict{reason: dcv1.ReasonRollbackPaused, standing: stalled, message: rolloutText(v, c, "The update failed, and so did its rollback, which the engine paused; it goes on when the spec changes")}
 		case engineswarm.UpdateStateRollbackStarted:
 			return verdict{reason: dcv1.ReasonRollingBack, standing: reconciling, progressing: true, message: rolloutText(v, c, "The engine is rolling the update back")}
 		case engineswarm.UpdateStateRollbackCompleted:
@@ -199,7 +206,18 @@ func lastFailure(v *serviceView) (last *engineswarm.Task) {
 	return last
 }
 
+// whereToLook names the fields that a task may have failed for.
+var whereToLook = map[string]string{
+	dcv1.ReasonNoSuitableNode:    " See spec.placement, spec.resources and the ports with publishMode Host.",
+	dcv1.ReasonImagePullFailed:   " See spec.image and spec.pullSecretRef.",
+	dcv1.ReasonHealthcheckFailed: " See spec.healthcheck.",
+	dcv1.ReasonTaskFailed:        " See spec.command, spec.args and the logs of the task.",
+}
+
 func judgeTasks(v *serviceView, c taskCounts) verdict {
+	if isGlobal(v.service) && c.desired == 0 && c.failing == 0 {
+		return judgeNowhere(v, c)
+	}
 	updating := v.service.UpdateStatus != nil && v.service.UpdateStatus.State == engineswarm.UpdateStateUpdating
 	text := ofTasks(v.service, c) + "."
 	switch {
@@ -212,7 +230,8 @@ func judgeTasks(v *serviceView, c taskCounts) verdict {
 			message: "The engine is rolling a change out: " + text + because(v, c.culprit),
 		}
 	case c.failing > 0:
-		return verdict{reason: taskReason(c.culprit), standing: stalled, progressing: updating, message: text + because(v, c.culprit)}
+		reason := taskReason(c.culprit)
+		return verdict{reason: reason, standing: stalled, progressing: updating, message: text + because(v, c.culprit) + whereToLook[reason]}
 	case isJob(v.service):
 		return verdict{reason: dcv1.ReasonJobRunning, standing: reconciling, progressing: true, message: text}
 	case updating:
@@ -221,6 +240,20 @@ func judgeTasks(v *serviceView, c taskCounts) verdict {
 		return verdict{ready: true, reason: dcv1.ReasonConverged, message: text}
 	}
 	return verdict{reason: dcv1.ReasonScaling, standing: reconciling, progressing: true, message: text}
+}
+
+// judgeNowhere is of a global service that has no task. Where no node fits, a service has
+// what it asks for; a job has not done a thing, and who waits for it is to know.
+func judgeNowhere(v *serviceView, c taskCounts) verdict {
+	text := ofTasks(v.service, c)
+	const nowhere = ": no active node fits spec.placement; one that comes to fit gets a task."
+	switch {
+	case !v.current || v.early:
+		return verdict{reason: dcv1.ReasonScaling, standing: reconciling, progressing: true, message: text + ": the swarm has yet to make tasks for its nodes."}
+	case isJob(v.service):
+		return verdict{reason: dcv1.ReasonNoSuitableNode, standing: stalled, message: text + nowhere}
+	}
+	return verdict{ready: true, reason: dcv1.ReasonConverged, message: text + nowhere}
 }
 
 // progress is what Progressing says, whatever keeps the spec from being written.

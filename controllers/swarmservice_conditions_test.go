@@ -101,10 +101,32 @@ func TestServiceConditions(t *testing.T) {
 		},
 		"drift reported": {func(v *serviceView) { v.diff = someDiff(t) }, "False/DriftFound", "Stalled", "False/RolloutComplete", "True/DriftFound", "spec.replicas is 2, want 3"},
 		"removed": {
-			func(v *serviceView) { v.service, v.missing = nil, true }, "False/DriftFound", "Stalled", "False/RolloutComplete", "True/DriftFound", "was removed",
+			func(v *serviceView) { v.service, v.missing = nil, true }, "False/DriftFound", "Stalled", "False/RolloutComplete", "True/DriftFound", "removes the service again and again",
 		},
 		"created": {func(v *serviceView) { v.service, v.written, v.created = nil, true, true }, "False/Scaling", "Reconciling", "True/Scaling", "False/InSync", ""},
 		"written": {func(v *serviceView) { v.written = true }, "False/Updating", "Reconciling", "True/Updating", "False/InSync", ""},
+		"global, no task yet": {
+			func(v *serviceView) {
+				nowhere(v, engineswarm.ServiceMode{Global: &engineswarm.GlobalService{}})
+				v.early = true
+			},
+			"False/Scaling", "Reconciling", "True/Scaling", "False/InSync", "has yet to make",
+		},
+		"global, nowhere": {
+			func(v *serviceView) { nowhere(v, engineswarm.ServiceMode{Global: &engineswarm.GlobalService{}}) },
+			"True/Converged", "", "False/RolloutComplete", "False/InSync", "0 of 0 tasks run: no active node fits spec.placement",
+		},
+		"global job, no task yet": {
+			func(v *serviceView) {
+				nowhere(v, engineswarm.ServiceMode{GlobalJob: &engineswarm.GlobalJob{}})
+				v.early = true
+			},
+			"False/Scaling", "Reconciling", "True/Scaling", "False/InSync", "has yet to make",
+		},
+		"global job, nowhere": {
+			func(v *serviceView) { nowhere(v, engineswarm.ServiceMode{GlobalJob: &engineswarm.GlobalJob{}}) },
+			"False/NoSuitableNode", "Stalled", "False/NoSuitableNode", "False/InSync", "no active node fits spec.placement",
+		},
 		"fault": {
 			func(v *serviceView) { v.fault, v.checked = &SpecFault{dcv1.ReasonPortConflict, "taken"}, false },
 			"False/PortConflict", "Stalled", "False/RolloutComplete", "", "taken",
@@ -146,6 +168,9 @@ func TestServiceConditions(t *testing.T) {
 	}
 }
 
+// nowhere makes a service of the mode that has no task.
+func nowhere(v *serviceView, mode engineswarm.ServiceMode) { v.service.Spec.Mode, v.tasks = mode, nil }
+
 func equalStatus(a, b *dcv1.SwarmService) bool {
 	return len(serviceEvents(&a.Status, &b.Status)) == 0 && a.Status.ReplicaSummary == b.Status.ReplicaSummary
 }
@@ -159,6 +184,16 @@ func TestNotEnoughReplicas(t *testing.T) {
 		if !saysReady(svc, dcv1.ReasonNotEnoughReplicas) {
 			t.Errorf("conditions are %+v", svc.Status.Conditions)
 		}
+	}
+}
+
+// TestMissingServiceIsExplained: with spec.driftPolicy Report it is not created again.
+func TestMissingServiceIsExplained(t *testing.T) {
+	svc := aService()
+	svc.Spec.DriftPolicy = dcv1.SwarmDriftReport
+	setServiceStatus(svc, aView(func(v *serviceView) { v.service, v.missing = nil, true }), testNow)
+	if m := meta.FindStatusCondition(svc.Status.Conditions, dcv1.ConditionReady).Message; !strings.Contains(m, "spec.driftPolicy is Report") {
+		t.Errorf("Ready says %q", m)
 	}
 }
 

@@ -200,7 +200,7 @@ func (t *serviceTurn) save(ctx context.Context) (ctrl.Result, error) {
 	t.memory.heldEvents = nil
 	changed, err := status.Patch(ctx, t.Client, t.svc, t.before)
 	if changed {
-		t.wroteObject()
+		t.memory.wrote = objectVersion{t.svc.UID, t.svc.ResourceVersion, t.now}
 		news = withOutcome(news, serviceEvents(&t.before.Status, &t.svc.Status))
 	}
 	t.tell(news)
@@ -212,11 +212,6 @@ func (t *serviceTurn) save(ctx context.Context) (ctrl.Result, error) {
 		return ctrl.Result{}, fmt.Errorf("writing the status: %w", err)
 	}
 	return t.next()
-}
-
-// wroteObject notes what the API server answered to a write of the object.
-func (t *serviceTurn) wroteObject() {
-	t.memory.wrote = objectVersion{t.svc.UID, t.svc.ResourceVersion, t.now}
 }
 
 func (t *serviceTurn) tell(news []hostEvent) {
@@ -262,6 +257,20 @@ func (t *serviceTurn) next() (ctrl.Result, error) {
 	return ctrl.Result{RequeueAfter: t.again}, nil
 }
 
+// wroteObject takes note of a write of the object itself, or of what it failed with.
+func (t *serviceTurn) wroteObject(err error) (ok bool) {
+	if err != nil {
+		t.silent = true
+		if t.again = conflictPause; !apierrors.IsConflict(err) {
+			t.again, t.err = 0, err
+		}
+		return false
+	}
+	t.before.ResourceVersion, t.before.Finalizers = t.svc.ResourceVersion, t.svc.Finalizers
+	t.memory.wrote = objectVersion{t.svc.UID, t.svc.ResourceVersion, t.now}
+	return true
+}
+
 // hold adds the finalizer, before anything is made for the object.
 func (t *serviceTurn) hold(ctx context.Context) error {
 	if controllerutil.ContainsFinalizer(t.svc, serviceFinalizer) {
@@ -272,7 +281,5 @@ func (t *serviceTurn) hold(ctx context.Context) error {
 	if err := t.Client.Patch(ctx, t.svc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
 		return fmt.Errorf("adding the finalizer: %w", err)
 	}
-	t.before.ResourceVersion, t.before.Finalizers = t.svc.ResourceVersion, t.svc.Finalizers
-	t.wroteObject()
 	return nil
 }

@@ -137,12 +137,20 @@ func TestSwarmServiceModes(t *testing.T) {
 		s.Command, s.Args = []string{"true"}, nil
 		s.RestartPolicy.Condition = dcv1.SwarmRestartOnFailure
 	})
-	for _, svc := range []*dcv1.SwarmService{everywhere, job, globalJob} {
+	elsewhere := func(s *dcv1.SwarmServiceSpec) {
+		s.Placement = &dcv1.SwarmPlacement{Constraints: []string{"node.labels.nobody == has"}}
+	}
+	nowhere := b.newService("nowhere", func(s *dcv1.SwarmServiceSpec) { everywhere.Spec.DeepCopyInto(s); elsewhere(s) })
+	nowhereJob := b.newService("nowhere-job", func(s *dcv1.SwarmServiceSpec) { globalJob.Spec.DeepCopyInto(s); elsewhere(s) })
+	for _, svc := range []*dcv1.SwarmService{everywhere, job, globalJob, nowhere, nowhereJob} {
 		b.Create(t, svc)
 	}
 	b.wait(everywhere, "True/Converged")
 	b.wait(job, "True/JobComplete")
 	b.wait(globalJob, "True/JobComplete")
+	b.wait(nowhere, "True/Converged")
+	b.wantCondition(nowhere, dcv1.ConditionReady, "True/Converged", "0 of 0 tasks run: no active node fits spec.placement")
+	b.wait(nowhereJob, "False/NoSuitableNode")
 	if everywhere.Status.ReplicaSummary != "2/2" || job.Status.ReplicaSummary != "3/3" || globalJob.Status.ReplicaSummary != "2/2" {
 		t.Errorf("replicas are %s, %s and %s", everywhere.Status.ReplicaSummary, job.Status.ReplicaSummary, globalJob.Status.ReplicaSummary)
 	}

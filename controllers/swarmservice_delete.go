@@ -157,14 +157,12 @@ func (t *serviceTurn) part(ctx context.Context, have *engineswarm.Service, orpha
 
 // letGo removes the finalizer.
 func (t *serviceTurn) letGo(ctx context.Context) (ctrl.Result, error) {
-	before := t.svc.DeepCopy()
-	controllerutil.RemoveFinalizer(t.svc, serviceFinalizer)
-	err := t.Client.Patch(ctx, t.svc, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
+	err := t.dropFinalizer(ctx)
 	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictPause}, nil
 	}
 	if err := client.IgnoreNotFound(err); err != nil {
-		return ctrl.Result{}, fmt.Errorf("removing the finalizer: %w", err)
+		return ctrl.Result{}, err
 	}
 	t.memories.letGo(client.ObjectKeyFromObject(t.svc), t.svc.UID)
 	t.Metrics.forget(t.svc.Namespace, t.svc.Name)

@@ -109,8 +109,8 @@ func TestSwarmServiceAudit(t *testing.T) {
 		t.Fatalf("err %v, services %v", err, l.engineServices())
 	}
 	l.until(svc, func(s *dcv1.SwarmService) error {
-		if c := condition(s, dcv1.ConditionReady); !strings.Contains(c, "audit trail") {
-			return fmt.Errorf("Ready is %q", c)
+		if c := condition(s, dcv1.ConditionReconciling); !strings.HasPrefix(c, "True/AuditTrailFailed: ") || !strings.Contains(c, "--audit-file") {
+			return fmt.Errorf("Reconciling is %q", c)
 		}
 		return nil
 	})

@@ -20,11 +20,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -67,6 +69,8 @@ func testRealSwarm(t *testing.T, modern bool) {
 		{"orphan and adopt", (*swarmBed).testRealOrphan},
 		{"refused by the engine", (*swarmBed).testRealRefusals},
 		{"digests", func(b *swarmBed) { b.testRealDigests(registry) }},
+		{"pull secret", func(b *swarmBed) { b.testRealPullSecret(registry) }},
+		{"another swarm", (*swarmBed).testRealNewSwarm},
 	} {
 		ok := t.Run(test.name, func(t *testing.T) {
 			in := *b
@@ -293,6 +297,63 @@ func (b *swarmBed) testRealDigests(registry *testbed.Registry) {
 	b.wait(svc, "True/Converged")
 	if two := image(); two != name+"2@"+svc.Status.ImageDigest || svc.Status.Image != name+"2" {
 		t.Errorf("the service has image %s, status %s and %s", two, svc.Status.Image, svc.Status.ImageDigest)
+	}
+	b.remove(svc)
+}
+
+// testRealPullSecret: credentials come and go with spec.pullSecretRef, and no task is
+// replaced for that.
+func (b *swarmBed) testRealPullSecret(registry *testbed.Registry) {
+	t := b.t
+	for _, tag := range []string{"1", "2"} {
+		registry.Push(t, "private:"+tag, map[string]any{"Cmd": []string{"sh"}}, testbed.BusyboxTar(t), testbed.FileTar(t, "private", tag))
+	}
+	registry.Protect("robot", secretValue)
+	defer registry.Protect("", "")
+	b.Create(t, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: "pull"}, Type: corev1.SecretTypeDockerConfigJson,
+		StringData: map[string]string{corev1.DockerConfigJsonKey: `{"auths":{"` + registry.Address + `":{"username":"robot","password":"` + secretValue + `"}}}`},
+	})
+	ref := &dcv1.LocalSecretReference{Name: "pull"}
+	svc := b.runReal("private", func(s *dcv1.SwarmServiceSpec) {
+		s.Image, s.PullSecretRef, s.Replicas = registry.Address+"/private:1", ref, ptr.To[int32](1)
+	})
+	tasks := b.taskIDs(svc.Status.ServiceID)
+	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.PullSecretRef = nil })
+	b.wait(svc, "True/Converged")
+	if label, has := b.onEngine("private").Spec.Labels[dcv1.LabelPullSecret]; has {
+		t.Errorf("the service has the label of its pull secret, %s", label)
+	}
+	if now := b.taskIDs(svc.Status.ServiceID); fmt.Sprint(now) != fmt.Sprint(tasks) {
+		t.Errorf("tasks were %v, and are %v", tasks, now)
+	}
+	if note := b.eventNote(svc, dcv1.ReasonUpdated); !strings.Contains(note, "spec.pullSecretRef is not in the spec") {
+		t.Errorf("the Event says %q", note)
+	}
+	next := func(s *dcv1.SwarmServiceSpec) {
+		s.Image, s.UpdateConfig.FailureAction = registry.Address+"/private:2", dcv1.SwarmFailurePause
+	}
+	b.change(svc, next)
+	b.wait(svc, "False/UpdatePaused") // the engine has no credentials to pull it with
+	b.waitSays(svc, dcv1.ConditionStalled, "A task on node engine is rejected: ")
+	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.PullSecretRef, s.ForceUpdate = ref, ptr.To[int64](1) })
+	b.wait(svc, "True/Converged")
+	b.remove(svc)
+}
+
+// testRealNewSwarm: the host's swarm is made anew, as where its disk was lost. The object
+// waits for a word, and is then created there.
+func (b *swarmBed) testRealNewSwarm() {
+	t := b.t
+	svc := b.runReal("moving", func(s *dcv1.SwarmServiceSpec) { s.Replicas = ptr.To[int32](1) })
+	old := svc.Status.ClusterID
+	unixCall(t, b.nodes[0].socket, http.MethodPost, "/swarm/leave?force=1", "")
+	unixCall(t, b.nodes[0].socket, http.MethodPost, "/swarm/init", `{"ListenAddr":"127.0.0.1:2377","AdvertiseAddr":"127.0.0.1"}`)
+	b.wait(svc, "False/SwarmChanged")
+	b.acknowledge(svc)
+	b.wait(svc, "True/Converged")
+	if svc.Status.ClusterID == old || b.onEngine("moving") == nil {
+		t.Errorf("status is %+v", svc.Status)
 	}
 	b.remove(svc)
 }

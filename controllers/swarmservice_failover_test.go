@@ -18,9 +18,13 @@ package controllers_test
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
@@ -135,14 +139,57 @@ func TestSwarmServiceNamespaceGoes(t *testing.T) {
 		}
 		return nil
 	})
+	b.WaitEvent(t, b.hosts[0], "Warning NeededBySwarmServices")
 	for _, svc := range services {
 		b.Delete(t, svc)
 	}
 	for _, svc := range services {
 		b.waitGone(svc)
 	}
+	uid := b.hosts[0].UID
 	b.waitGone(b.hosts[0])
+	list, err := b.events(t.Context(), &dcv1.DockerHost{ObjectMeta: metav1.ObjectMeta{UID: uid}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list = slices.DeleteFunc(list, func(e eventsv1.Event) bool { return e.Reason != dcv1.ReasonNeededBySwarmServices })
+	if len(list) != 1 || list[0].Series != nil || !strings.Contains(list[0].Note, "These do: one, two.") {
+		t.Errorf("Events are %+v", list)
+	}
 	if list := b.engineServices(); len(list) > 0 {
 		t.Errorf("the swarm has %+v", list)
 	}
+}
+
+// acknowledge says that the swarm which had the service is gone, as Ready tells to.
+func (b *swarmBed) acknowledge(svc *dcv1.SwarmService) {
+	b.t.Helper()
+	_, after, found := strings.Cut(condition(svc, dcv1.ConditionReady), "set the annotation "+dcv1.AnnotationAdopt+" to ")
+	id, _, _ := strings.Cut(after, ",")
+	if !found || id == "" {
+		b.t.Fatalf("Ready is %q", condition(svc, dcv1.ConditionReady))
+	}
+	testenv.Update(b.t, b.Cluster, svc, func(s *dcv1.SwarmService) { s.Annotations = map[string]string{dcv1.AnnotationAdopt: id} })
+}
+
+// TestSwarmServiceLostSwarm: where the old swarm is gone, somebody may say so, and the
+// service is made on the new one. While the old one answers, that says nothing.
+func TestSwarmServiceLostSwarm(t *testing.T) {
+	t.Parallel()
+	b := startSwarm(t, 1, 0)
+	b.join("x", 1, 0)
+	svc := b.run("web", nil)
+	old := svc.Status.ClusterID
+	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.HostRef.Name = "x0" })
+	b.wait(svc, "False/SwarmChanged")
+	b.acknowledge(svc)
+	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.Replicas = ptr.To[int32](1) })
+	b.wait(svc, "False/SwarmChanged") // of the generation after the annotation
+	b.nodes[0].Close()
+	b.nodes = b.nodes[1:]
+	b.wait(svc, "True/Converged")
+	if svc.Status.ClusterID == old || svc.Status.ServedBy != "x0" || b.onEngine("web") == nil {
+		t.Errorf("status = %+v", svc.Status)
+	}
+	b.remove(svc)
 }

@@ -37,6 +37,10 @@ const (
 	// tasksPause is a little more than the pause between two lists of tasks that are
 	// followed.
 	tasksPause = 1200 * time.Millisecond
+	// globalPatience is how long a swarm may take to make the first task of a global
+	// service: it decides by itself how many there are to be, within a second or so. After
+	// this none means that no node fits.
+	globalPatience = 5 * time.Second
 )
 
 // saysReady reports whether Ready has this reason already.
@@ -138,6 +142,7 @@ func (t *serviceTurn) look() {
 	}
 	v.tasks = decodeTasks(raws)
 	v.current = tasks.ObservedAt.After(t.memory.seen.at)
+	v.early = isGlobal(v.service) && !tasks.ObservedAt.After(t.memory.seen.at.Add(globalPatience))
 	v.nodes = map[string]string{}
 	nodes, err := t.Hosts.List(t.on.Via, engine.Nodes)
 	if err == nil {
@@ -155,16 +160,23 @@ func (t *serviceTurn) leftBehind() *SpecFault {
 	if s.ServiceID == "" || s.ClusterID == "" || s.ClusterID == t.on.Swarm.ClusterID {
 		return nil
 	}
-	if t.goneFrom(s.ClusterID) {
+	if t.goneFrom(s.ClusterID) || t.givenUp(s.ClusterID) {
 		s.ServiceID, s.ClusterID, s.SpecVersion = "", "", 0
 		t.memory.written, t.memory.applied = writtenService{}, applied{}
 		meta.RemoveStatusCondition(&s.Conditions, dcv1.ConditionDrifted)
 		return nil
 	}
 	return &SpecFault{dcv1.ReasonSwarmChanged, fmt.Sprintf(
-		"spec.hostRef: DockerHost %s is of another swarm than the service %s. Name a manager of the old swarm again; or delete this object "+
-			"(with spec.deletionPolicy Orphan the service stays) and create it anew; or remove the service from the old swarm.",
-		t.svc.Spec.HostRef.Name, t.svc.ServiceName())}
+		"spec.hostRef: DockerHost %s is a manager of another swarm than the one that has the service %s. Name a manager of that swarm again, "+
+			"or remove the service there. If that swarm is gone for good, set the annotation %s to %s, and the service is created on this one.",
+		t.svc.Spec.HostRef.Name, t.svc.ServiceName(), dcv1.AnnotationAdopt, t.on.Swarm.ClusterID)}
+}
+
+// givenUp reports whether somebody says that the new swarm is to have the service, since
+// the old one is gone. While that answers, it has the say itself.
+func (t *serviceTurn) givenUp(clusterID string) bool {
+	sw, is := t.swarmByID(t.svc.Namespace, clusterID)
+	return t.svc.Annotations[dcv1.AnnotationAdopt] == t.on.Swarm.ClusterID && (!is || sw.ServedBy == (hostcache.Key{}) || sw.Err != nil)
 }
 
 // goneFrom reports whether it is known that a swarm has the service no more, or that it

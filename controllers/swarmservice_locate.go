@@ -75,7 +75,7 @@ func (r *SwarmServiceReconciler) locate(ctx context.Context, svc *dcv1.SwarmServ
 	}
 	switch {
 	case state.Phase == hostcache.PhaseSuspended:
-		return SwarmAccess{}, awayFor(dcv1.ReasonHostNotReady, "DockerHost %s is suspended, and no other manager of its swarm is known.", host.Name), nil
+		return SwarmAccess{}, awayFor(dcv1.ReasonHostNotReady, "DockerHost %s is suspended, and no other manager of its swarm is known: set its spec.suspend to false, or name another in spec.hostRef.", host.Name), nil
 	case state.Err == nil:
 		return SwarmAccess{}, &away{starting: true}, nil
 	}

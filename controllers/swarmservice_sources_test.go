@@ -31,8 +31,10 @@ import (
 	engineswarm "github.com/moby/moby/api/types/swarm"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/utils/ptr"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/internal/engine/sim"
 	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
@@ -138,9 +140,10 @@ func TestSwarmServiceSources(t *testing.T) {
 	}
 }
 
-// TestSwarmServiceSecretsStaySecret looks for a value in status, Events, audit records and
-// what the swarm shows.
+// TestSwarmServiceSecretsStaySecret looks for a value in status, Events, audit records, the
+// manager's log and what the swarm shows.
 func TestSwarmServiceSecretsStaySecret(t *testing.T) {
+	lines := logged.read()
 	cluster := testenv.Start(t)
 	b := &swarmBed{Cluster: cluster, t: t, ns: cluster.Namespace(t)}
 	options := testenv.ManagerOptions(b.ns)
@@ -173,6 +176,17 @@ func TestSwarmServiceSecretsStaySecret(t *testing.T) {
 		return nil
 	})
 	b.wait(svc, "True/Converged")
+	// What fails is logged: an engine that is away, and one that does not take the spec.
+	if err := b.nodes[0].SetFault(sim.Fault{Mode: sim.Refuse}); err != nil {
+		t.Fatal(err)
+	}
+	b.wait(svc, "False/HostNotReady")
+	if err := b.nodes[0].SetFault(sim.Fault{}); err != nil {
+		t.Fatal(err)
+	}
+	b.wait(svc, "True/Converged")
+	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.Replicas = ptr.To[int32](1_000_000) })
+	b.wait(svc, "False/SpecRejected")
 	var read []string
 	testenv.Eventually(t, soonEnough, func(ctx context.Context) error {
 		events, err := b.events(ctx, svc)
@@ -197,7 +211,11 @@ func TestSwarmServiceSecretsStaySecret(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read = append(read, string(trail), string(status), string(labels), unixCall(t, b.nodes[0].socket, http.MethodGet, "/secrets", ""))
+	log := lines()
+	if !strings.Contains(log, "swarmservice") {
+		t.Errorf("the log tells of no SwarmService: %.1000s", log)
+	}
+	read = append(read, log, string(trail), string(status), string(labels), unixCall(t, b.nodes[0].socket, http.MethodGet, "/secrets", ""))
 	for _, text := range read {
 		if strings.Contains(text, secretValue) || strings.Contains(text, base64.StdEncoding.EncodeToString([]byte(secretValue))[:14]) {
 			t.Errorf("shows a secret value: %.300s", text)

@@ -51,6 +51,8 @@ type serviceView struct {
 	tasks   []engineswarm.Task
 	// current: the tasks were listed after the service became what it is.
 	current bool
+	// early: the swarm may have yet to make the tasks of this global service.
+	early bool
 	// nodes are host names by node id.
 	nodes map[string]string
 
@@ -115,6 +117,11 @@ func setServiceCounts(svc *dcv1.SwarmService, v *serviceView, c taskCounts) {
 
 func isJob(service *engineswarm.Service) bool {
 	return service.Spec.Mode.ReplicatedJob != nil || service.Spec.Mode.GlobalJob != nil
+}
+
+// isGlobal reports whether the swarm decides how many tasks there are to be.
+func isGlobal(service *engineswarm.Service) bool {
+	return service.Spec.Mode.Global != nil || service.Spec.Mode.GlobalJob != nil
 }
 
 // digestOf is the digest in a reference, or nothing.

@@ -37,6 +37,9 @@ const (
 	// refusalPause is how long the engine is not asked again for what it refused: what
 	// stands in the way, such as a port of another service, may be gone by then.
 	refusalPause = time.Minute
+	// noRegistryAuth is {} in base64, an account without a name. Without any the engine
+	// keeps the credentials that a service has. Other credentials restart no task.
+	noRegistryAuth = "e30="
 )
 
 // create creates the service. again tells that there is one of the name.
@@ -72,6 +75,9 @@ func (t *serviceTurn) update(ctx context.Context, desired swarm.Desired, have *e
 	merged, err := desired.Merge(have.Spec, t.view.diff)
 	if err != nil {
 		return false, err
+	}
+	if t.registryAuth == "" && have.Spec.Labels[dcv1.LabelPullSecret] != "" {
+		t.registryAuth = noRegistryAuth // spec.pullSecretRef is gone
 	}
 	return t.write(ctx, have, merged)
 }
@@ -110,15 +116,20 @@ func (t *serviceTurn) failed(err error, sum string) {
 	var failure *engine.Error
 	switch {
 	case errors.Is(err, audit.ErrRefused):
-		t.view.fault, t.view.passes = &SpecFault{dcv1.ReasonSpecRejected, "Nothing is written to the swarm while the audit trail cannot be written."}, true
+		t.view.fault, t.view.passes = auditFault(), true
 	case !errors.As(err, &failure) || failure.Class != engine.ClassServer:
 		t.silent = true // the host's own status says what there is to say
 	case noQuorum(failure.Error()):
 		gone := swarmFails(t.on.Via.Name, failure.Error())
 		t.view.fault, t.view.passes = &gone.SpecFault, true
 	default:
-		t.view.fault, t.view.passes = &SpecFault{dcv1.ReasonSpecRejected, "The engine fails, and is asked again: " + failure.Error()}, true
+		t.view.fault, t.view.passes = &SpecFault{dcv1.ReasonEngineError, "The engine fails, and is asked again: " + failure.Error()}, true
 	}
+}
+
+func auditFault() *SpecFault {
+	return &SpecFault{dcv1.ReasonAuditTrailFailed, "The manager cannot write its audit trail, and writes nothing to the swarm without it; " +
+		"it tries again. See to the volume of --audit-file; the manager's log has the details."}
 }
 
 // refusedBy is what the engine found wrong with a spec, nil where it failed otherwise.

@@ -91,6 +91,8 @@ const (
 	ReasonCertificateExpiring = "CertificateExpiring"
 	// ReasonEngineReplaced: another engine answers at the same endpoint.
 	ReasonEngineReplaced = "EngineReplaced"
+	// ReasonNeededBySwarmServices: the host is deleted once no SwarmService needs it.
+	ReasonNeededBySwarmServices = "NeededBySwarmServices"
 )
 
 // Reasons of a HostPermission's conditions and Events.

@@ -39,7 +39,8 @@ const LabelHost = Prefix + "host"
 // Annotations of a SwarmService.
 const (
 	// AnnotationAdopt holds the id of a service that another UID owns, to take it over
-	// after a restore from a backup.
+	// after a restore from a backup; or the cluster id of the swarm that is to have the
+	// service, because the one that had it is gone.
 	AnnotationAdopt = Prefix + "adopt"
 	// AnnotationForceFinalize, when "true", lets the object go without its swarm.
 	AnnotationForceFinalize = Prefix + "force-finalize"

@@ -290,7 +290,7 @@ type LocalKeyReference struct {
 	Key string `json:"key,omitempty"`
 
 	// optional lets the Secret, the ConfigMap or the key be missing; then the variable
-	// is not set.
+	// is not set, and the file is not there.
 	//
 	// +optional
 	Optional *bool `json:"optional,omitempty"`
@@ -308,7 +308,7 @@ type SwarmHealthcheck struct {
 	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || (self[0] == 'NONE' ? size(self) == 1 : self[0] in ['CMD', 'CMD-SHELL'] && size(self) > 1)",message="spec.healthcheck.test must be [NONE], [CMD, program, argument...] or [CMD-SHELL, command]"
 	Test []string `json:"test,omitempty"`
 
-	// interval is the time between two checks.
+	// interval is the time between two checks. Without it, the image's, or 30s.
 	//
 	// +optional
 	// +kubebuilder:validation:Type=string
@@ -316,7 +316,7 @@ type SwarmHealthcheck struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1ms') && duration(self) <= duration('8760h')",message="spec.healthcheck.interval must be from 1ms to 8760h"
 	Interval *metav1.Duration `json:"interval,omitempty"`
 
-	// timeout bounds one check.
+	// timeout bounds one check. Without it, the image's, or 30s.
 	//
 	// +optional
 	// +kubebuilder:validation:Type=string
@@ -340,7 +340,8 @@ type SwarmHealthcheck struct {
 	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('1ms') && duration(self) <= duration('8760h')",message="spec.healthcheck.startInterval must be from 1ms to 8760h"
 	StartInterval *metav1.Duration `json:"startInterval,omitempty"`
 
-	// retries is how many checks in a row must fail.
+	// retries is how many checks in a row must fail for a container to be unhealthy.
+	// Without it, the image's, or 3.
 	//
 	// +optional
 	// +kubebuilder:validation:Minimum=1

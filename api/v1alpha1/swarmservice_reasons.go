@@ -106,6 +106,9 @@ const (
 	ReasonEngineTooOld = "EngineTooOld"
 	// ReasonSpecRejected: the engine refused the spec for another reason.
 	ReasonSpecRejected = "SpecRejected"
+	// ReasonAuditTrailFailed: the manager cannot write its audit trail, and so writes
+	// nothing to the swarm. It tries again.
+	ReasonAuditTrailFailed = "AuditTrailFailed"
 
 	// ReasonCreated: the service was created.
 	ReasonCreated = "Created"

@@ -94,13 +94,13 @@ type SwarmResources struct {
 
 // SwarmLimits are what a task may use.
 type SwarmLimits struct {
-	// cpu is how many processors.
+	// cpu is how many processors, as in 500m or 1.5.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1m')) >= 0 && quantity(string(self)).compareTo(quantity('1M')) <= 0",message="spec.resources.limits.cpu must be from 1m to 1M"
 	CPU *resource.Quantity `json:"cpu,omitempty"`
 
-	// memory is how much memory.
+	// memory is how much memory, as in 512Mi.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('4Mi')) >= 0 && quantity(string(self)).compareTo(quantity('4Ei')) <= 0",message="spec.resources.limits.memory must be from 4Mi to 4Ei"
@@ -115,13 +115,13 @@ type SwarmLimits struct {
 
 // SwarmReservations are what a node must have left.
 type SwarmReservations struct {
-	// cpu is how many processors.
+	// cpu is how many processors, as in 500m or 1.5.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1m')) >= 0 && quantity(string(self)).compareTo(quantity('1M')) <= 0",message="spec.resources.reservations.cpu must be from 1m to 1M"
 	CPU *resource.Quantity `json:"cpu,omitempty"`
 
-	// memory is how much memory.
+	// memory is how much memory, as in 512Mi.
 	//
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('4Mi')) >= 0 && quantity(string(self)).compareTo(quantity('4Ei')) <= 0",message="spec.resources.reservations.memory must be from 4Mi to 4Ei"
@@ -152,7 +152,7 @@ type SwarmGenericResource struct {
 	// +kubebuilder:validation:Minimum=1
 	Count int64 `json:"count,omitempty"`
 
-	// value is which one.
+	// value is which one, where nodes tell them apart, as in a UUID; then without count.
 	//
 	// +optional
 	// +kubebuilder:validation:MinLength=1
@@ -162,7 +162,8 @@ type SwarmGenericResource struct {
 
 // SwarmPlacement says which nodes tasks run on.
 type SwarmPlacement struct {
-	// constraints must all hold, as in `node.role == worker`.
+	// constraints must all hold on a node, as in `node.role == worker` or
+	// `node.labels.disk != ssd`.
 	//
 	// +optional
 	// +listType=set
@@ -226,7 +227,7 @@ const (
 
 // SwarmRestartPolicy says when a task that ended is replaced.
 type SwarmRestartPolicy struct {
-	// condition is None, OnFailure or Any.
+	// condition is None for never, OnFailure for one that failed, or Any.
 	//
 	// +optional
 	// +default="Any"

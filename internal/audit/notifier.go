@@ -56,8 +56,9 @@ const (
 //
 // Events that repeat (same object, verb, kind and outcome) become one Event with a
 // series, which is the EventRecorder's doing. Above the rate they are left out, and
-// the object's next Event says how many. No Event tells of an intention, of a
-// success that has an Event already, or of an object that there is none of.
+// the object's next Event says how many. No Event tells of an intention, of an object
+// that there is none of, or of what a controller tells itself: that it has written
+// something, or met another's write.
 type Notifier struct {
 	recorder events.EventRecorder
 	now      func() time.Time
@@ -85,7 +86,7 @@ func NewNotifier(recorder events.EventRecorder) *Notifier {
 
 // Record writes an Event, or leaves it out. The error is always nil.
 func (n *Notifier) Record(_ context.Context, r Record) error {
-	if r.Outcome == Allowed || r.Told && r.Outcome == Succeeded {
+	if r.Outcome == Allowed || toldByItsController(r) {
 		return nil
 	}
 	r = r.clean()
@@ -106,6 +107,13 @@ func (n *Notifier) Record(_ context.Context, r Record) error {
 	}
 	n.recorder.Eventf(regarding, related, eventType, reason, action(r), "%s", note(r, left))
 	return nil
+}
+
+// toldByItsController reports whether a controller has an Event of its own for what it
+// wrote, or met somebody else's write with its own: it tries again, or says in a condition
+// whose the thing is.
+func toldByItsController(r Record) bool {
+	return r.Told && r.Outcome == Succeeded || r.Regarding.Kind != "" && r.Outcome == Failed && r.Reason == reasonConflict
 }
 
 // eventOn returns the object that a record's Event is on, nil where there is none,

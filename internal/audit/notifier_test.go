@@ -71,7 +71,13 @@ func TestNotifierEvents(t *testing.T) {
 		"a format's sign": {func(r *Record) { r.Object.Name = "%s%d" }, []string{"Normal EngineActionSucceeded StartContainer: alice: start Container %s%d succeeded"}},
 		"an intention":    {func(r *Record) { r.Outcome = Allowed }, nil},
 		"told already":    {func(r *Record) { r.Told = true }, nil},
-		"no such host":    {func(r *Record) { r.Host.UID = "" }, nil},
+		"a conflict":      {func(r *Record) { r.Outcome, r.Reason = Failed, "Conflict" }, []string{"Warning EngineActionFailed StartContainer: alice: start Container web failed (Conflict)"}},
+		"a controller's conflict": {
+			func(r *Record) {
+				r.Outcome, r.Reason, r.Regarding = Failed, "Conflict", Regarding{Kind: "SwarmService", Namespace: "n", Name: "web", UID: "u"}
+			}, nil,
+		},
+		"no such host": {func(r *Record) { r.Host.UID = "" }, nil},
 		"a long name": {
 			func(r *Record) { r.Actor.User, r.Object.Name = strings.Repeat("u", 2000), strings.Repeat("n", 2000) },
 			[]string{"Normal EngineActionSucceeded StartContainer: " + strings.Repeat("u", maxName-len(cutMark)) + cutMark + ": start Container " +

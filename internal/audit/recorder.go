@@ -138,6 +138,9 @@ func (s *Session) End(ctx context.Context, outcome Outcome, reason string) error
 	return nil
 }
 
+// reasonConflict is ReasonOf's word for a write that met another one.
+const reasonConflict = "Conflict"
+
 // ReasonOf returns the word for an error. Its text stays out: an engine's error may
 // repeat what it was sent, and a kube-apiserver's Status too.
 func ReasonOf(err error) string {
@@ -159,7 +162,7 @@ func ReasonOf(err error) string {
 	case engine.ClassNotFound:
 		return "NotFound"
 	case engine.ClassConflict:
-		return "Conflict"
+		return reasonConflict
 	case engine.ClassInvalid:
 		return "Invalid"
 	case engine.ClassCanceled:

@@ -132,7 +132,7 @@ func addSwarmServices(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Ca
 	if err := service.SetupWithManager(ctx, mgr, hosts); err != nil {
 		return nil, fmt.Errorf("adding the controller of SwarmServices: %w", err)
 	}
-	dependants := &controllers.DockerHostDependantsReconciler{Client: mgr.GetClient()}
+	dependants := &controllers.DockerHostDependantsReconciler{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder(component)}
 	if err := dependants.SetupWithManager(mgr); err != nil {
 		return nil, fmt.Errorf("adding the controller of DockerHosts with SwarmServices: %w", err)
 	}

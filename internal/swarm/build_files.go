@@ -39,7 +39,7 @@ func (b *builder) mounts() []mount.Mount {
 		}
 		targets[m.Target] = true
 		if m.Type == "" {
-			b.fault(dcv1.ReasonFieldInvalid, field.Required(path.Child("type"), ""))
+			b.fault(dcv1.ReasonFieldInvalid, field.Required(path.Child("type"), "Bind, Volume, Tmpfs, NamedPipe or Cluster"))
 		}
 		v := mount.Mount{
 			Type:     spell(b, path.Child("type"), mountTypes, m.Type),

@@ -174,7 +174,7 @@ func (b *builder) placement() *swarm.Placement {
 	}
 	for i, v := range p.Platforms {
 		if v.OS == "" {
-			b.fault(dcv1.ReasonFieldInvalid, field.Required(root.Child("placement", "platforms").Index(i).Child("os"), ""))
+			b.fault(dcv1.ReasonFieldInvalid, field.Required(root.Child("placement", "platforms").Index(i).Child("os"), "as in linux"))
 		}
 		out.Platforms = append(out.Platforms, swarm.Platform{OS: v.OS, Architecture: v.Architecture})
 	}

@@ -227,7 +227,7 @@ func TestOldEngines(t *testing.T) {
 		t.Run(path, func(t *testing.T) {
 			spec := parse(t, tt.spec)
 			_, err := Build(&spec, Inputs{ServiceName: "web", APIVersion: "1.40"})
-			want := path + ": Forbidden: needs version " + tt.since + " of the Docker API, and the engine speaks 1.40"
+			want := path + ": Forbidden: needs version " + tt.since + " of the Docker API, and the engine speaks 1.40: leave it out, or update the engine"
 			var faults Faults
 			if !errors.As(err, &faults) || faults.Reason() != dcv1.ReasonEngineTooOld || err.Error() != want {
 				t.Errorf("error %v, want %s", err, want)

@@ -25,6 +25,8 @@ import (
 
 	"github.com/distribution/reference"
 	"github.com/moby/moby/api/types/swarm"
+
+	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 )
 
 const (
@@ -109,6 +111,14 @@ func (d Differences) within(prefixes ...string) bool {
 	})
 }
 
+// shown is the field that a user has of a path.
+func shown(path string) string {
+	if path == keyed("spec.labels", dcv1.LabelPullSecret) {
+		return "spec.pullSecretRef"
+	}
+	return path
+}
+
 // Diff lists in what a service is not what its spec says.
 func (d Desired) Diff(have swarm.ServiceSpec) Differences {
 	want, has := flatten(d.Spec, d.networks), flatten(have, d.networks)
@@ -126,7 +136,7 @@ func (d Desired) Diff(have swarm.ServiceSpec) Differences {
 			out.More++
 			continue
 		}
-		v := Difference{Path: cut(path), Missing: !had, Extra: !wanted, Private: w.private || h.private}
+		v := Difference{Path: cut(shown(path)), Missing: !had, Extra: !wanted, Private: w.private || h.private}
 		if !v.Private {
 			v.Want, v.Have = cut(w.value), cut(h.value)
 		}

@@ -89,7 +89,7 @@ func (b *builder) checkVersion(s swarm.ServiceSpec) {
 	}
 	for _, f := range newer {
 		if engine.CompareAPIVersions(b.in.APIVersion, f.since) < 0 && f.used(s, s.TaskTemplate.ContainerSpec) {
-			b.fault(dcv1.ReasonEngineTooOld, field.Forbidden(f.path, "needs version "+f.since+" of the Docker API, and the engine speaks "+b.in.APIVersion))
+			b.fault(dcv1.ReasonEngineTooOld, field.Forbidden(f.path, "needs version "+f.since+" of the Docker API, and the engine speaks "+b.in.APIVersion+": leave it out, or update the engine"))
 		}
 	}
 }
