@@ -36,6 +36,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // childVariable makes this test binary the program.
@@ -46,6 +48,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	log.SetLogger(klog.NewKlogr()) // else the clients of the tests complain that there is none
 	os.Exit(m.Run())
 }
 
