@@ -64,7 +64,8 @@ type HostSetter interface {
 type DockerHostConnectionReconciler struct {
 	// Client reads DockerHosts from the informer cache.
 	Client client.Client
-	// SecretReader reads from the API server itself.
+	// SecretReader reads Secrets, and the namespaces of those that are gone, from the API
+	// server itself.
 	SecretReader client.Reader
 	Hosts        HostSetter
 	Policy       hostspec.EndpointPolicy
@@ -72,6 +73,7 @@ type DockerHostConnectionReconciler struct {
 
 // +kubebuilder:rbac:groups=dockercontrol.dev,resources=dockerhosts,verbs=get;list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get
 
 // Reconcile tells the host cache what one DockerHost asks for.
 func (r *DockerHostConnectionReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
@@ -91,6 +93,10 @@ func (r *DockerHostConnectionReconciler) Reconcile(ctx context.Context, req ctrl
 	secret, err := r.readSecret(ctx, host)
 	if err != nil {
 		return ctrl.Result{}, err
+	}
+	if !secret.Found && hostspec.SecretName(&host.Spec) != "" && r.known(host) && r.leaving(ctx, host.Namespace) {
+		// The namespace goes, the Secret went first, and the host is next.
+		return ctrl.Result{}, nil
 	}
 	r.Hosts.Set(hostspec.FromSpec(host, secret, r.Policy))
 	return ctrl.Result{}, nil
@@ -117,6 +123,19 @@ func (r *DockerHostConnectionReconciler) readSecret(ctx context.Context, host *d
 		return hostspec.Secret{}, fmt.Errorf("reading Secret %s/%s: %w", host.Namespace, name, err)
 	}
 	return hostspec.Secret{Found: true, Data: secret.Data}, nil
+}
+
+// leaving reports whether a namespace is being deleted. Where that cannot be learned it
+// is not, so that no connection outlives its credentials.
+func (r *DockerHostConnectionReconciler) leaving(ctx context.Context, name string) bool {
+	ctx, cancel := context.WithTimeout(ctx, secretReadTimeout)
+	defer cancel()
+	ns := &corev1.Namespace{}
+	if err := r.SecretReader.Get(ctx, types.NamespacedName{Name: name}, ns); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "reading the namespace of a DockerHost whose Secret is gone")
+		return false
+	}
+	return !ns.DeletionTimestamp.IsZero()
 }
 
 // SetupWithManager registers the reconciler. It runs on every replica.

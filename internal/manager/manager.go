@@ -85,6 +85,7 @@ func newManager(cfg *rest.Config, o Options) (ctrl.Manager, error) {
 	cfg.QPS = -1
 	options := ctrl.Options{
 		Scheme:                        Scheme(),
+		Logger:                        calmLogger(ctrl.Log),
 		Cache:                         cacheOptions(o.Namespaces),
 		Metrics:                       metricsOptions(o),
 		HealthProbeBindAddress:        o.HealthAddress,

@@ -127,6 +127,13 @@ func (d *Dockerd) CutNetwork(t testing.TB) { t.Helper(); d.machine.CutNetwork(t)
 // HealNetwork undoes CutNetwork.
 func (d *Dockerd) HealNetwork(t testing.TB) { t.Helper(); d.machine.HealNetwork(t) }
 
+// Isolate leaves an engine with TCP no way but to the test. A swarm asks the registry for
+// every image, also one that it has: without a way there, it has its answer at once.
+func (d *Dockerd) Isolate(t testing.TB) {
+	t.Helper()
+	d.machine.run(t, "ip", "route", "delete", "default")
+}
+
 // TCPEndpoint is tcp://address:port of an engine with TCP.
 func (d *Dockerd) TCPEndpoint() string {
 	if d.opts.CA != nil {

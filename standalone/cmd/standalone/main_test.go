@@ -36,6 +36,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/log"
 )
 
 // childVariable makes this test binary the program.
@@ -46,6 +48,7 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	log.SetLogger(klog.NewKlogr()) // else the clients of the tests complain that there is none
 	os.Exit(m.Run())
 }
 
@@ -63,6 +66,7 @@ func TestParse(t *testing.T) {
 		{"metrics for other machines", []string{"--metrics-bind-address=:8444"}, "--metrics-bind-address :8444 can be reached from other machines"},
 		{"metrics for other machines, allowed", []string{"--data-dir=d", "--metrics-bind-address=:8444", "--allow-remote"}, ""},
 		{"health for other machines", []string{"--health-probe-bind-address=0.0.0.0:8081"}, "--health-probe-bind-address 0.0.0.0:8081 can be reached"},
+		{"an autoscaler's period", []string{"--data-dir=d", "--horizontal-pod-autoscaler-sync-period=5s"}, ""},
 		{"help", []string{"--help"}, pflag.ErrHelp.Error()},
 	}
 	for _, tt := range tests {
@@ -97,9 +101,10 @@ type program struct {
 }
 
 // start starts the program on dir and returns when it says that it is ready.
-func start(ctx context.Context, t *testing.T, dir string) *program {
+func start(ctx context.Context, t *testing.T, dir string, args ...string) *program {
 	t.Helper()
-	p := &program{command: exec.CommandContext(ctx, os.Args[0], "--data-dir", dir, "--api-address=127.0.0.1:0", "--proxy-address=127.0.0.1:0")}
+	args = append([]string{"--data-dir", dir, "--api-address=127.0.0.1:0", "--proxy-address=127.0.0.1:0"}, args...)
+	p := &program{command: exec.CommandContext(ctx, os.Args[0], args...)}
 	p.command.Env = []string{childVariable + "=1"}
 	p.command.Cancel = func() error { return p.command.Process.Signal(syscall.SIGTERM) }
 	p.command.Stderr = &p.stderr

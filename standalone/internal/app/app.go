@@ -118,6 +118,7 @@ func (s *standalone) start(ctx context.Context, manager Manager, manifests []fs.
 	}
 	plane, err := controlplane.Start(ctx, controlplane.Options{
 		EtcdDir: s.dir.file("etcd"), Listener: listener, Store: s.store, EtcdLog: s.log.etcd(),
+		AutoscalerPeriod: s.opts.AutoscalerPeriod,
 	})
 	if err != nil {
 		return err

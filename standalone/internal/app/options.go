@@ -25,6 +25,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/dockercontrol/dockercontrol/standalone/internal/controlplane"
 	"github.com/dockercontrol/dockercontrol/standalone/internal/pki"
 )
 
@@ -40,6 +41,8 @@ type Options struct {
 	ExtraNames []string
 	// CertificateValidity is how long a certificate lives; it is renewed when a third is left.
 	CertificateValidity time.Duration
+	// AutoscalerPeriod is how often HorizontalPodAutoscalers look at their metrics.
+	AutoscalerPeriod time.Duration
 	// WithManager runs the manager too.
 	WithManager bool
 	// LogFile takes the log; "-" is standard error, empty is standalone.log in DataDir.
@@ -48,12 +51,19 @@ type Options struct {
 	Verbosity int
 }
 
+// The bounds of AutoscalerPeriod. A look is three requests, so that the shortest is nothing to be afraid of.
+const (
+	minAutoscalerPeriod = 100 * time.Millisecond
+	maxAutoscalerPeriod = time.Hour
+)
+
 // DefaultOptions are the flags' defaults. DataDir has none.
 func DefaultOptions() Options {
 	return Options{
 		APIAddress:          "127.0.0.1:6443",
 		ProxyAddress:        "127.0.0.1:8443",
 		CertificateValidity: pki.DefaultValidity,
+		AutoscalerPeriod:    controlplane.DefaultAutoscalerPeriod,
 		WithManager:         true,
 	}
 }
@@ -72,6 +82,8 @@ func (o *Options) BindFlags(fs *pflag.FlagSet) {
 		"Further DNS names and IP addresses for the serving certificates, comma-separated.")
 	fs.DurationVar(&o.CertificateValidity, "certificate-validity", o.CertificateValidity,
 		"How long a certificate lives; it is renewed when a third of that is left.")
+	fs.DurationVar(&o.AutoscalerPeriod, "horizontal-pod-autoscaler-sync-period", o.AutoscalerPeriod,
+		"How often a HorizontalPodAutoscaler looks at its metrics.")
 	fs.BoolVar(&o.WithManager, "manager", o.WithManager,
 		"Run the manager in this process too; false runs the control plane alone.")
 	fs.StringVar(&o.LogFile, "log-file", o.LogFile,
@@ -92,6 +104,10 @@ func (o *Options) Validate() error {
 	}
 	if o.CertificateValidity < pki.MinValidity || o.CertificateValidity > pki.MaxValidity {
 		errs = append(errs, fmt.Errorf("--certificate-validity %s is out of range: it must be %s to %s", o.CertificateValidity, pki.MinValidity, pki.MaxValidity))
+	}
+	if o.AutoscalerPeriod < minAutoscalerPeriod || o.AutoscalerPeriod > maxAutoscalerPeriod {
+		errs = append(errs, fmt.Errorf("--horizontal-pod-autoscaler-sync-period %s is out of range: it must be %s to %s",
+			o.AutoscalerPeriod, minAutoscalerPeriod, maxAutoscalerPeriod))
 	}
 	return errors.Join(errs...)
 }

@@ -45,6 +45,8 @@ func TestValidate(t *testing.T) {
 		{"a port's name", func(o *Options) { o.APIAddress = "127.0.0.1:https" }, `the port "https"`},
 		{"a big port", func(o *Options) { o.APIAddress = "127.0.0.1:65536" }, "want a number from 0 to 65535"},
 		{"short certificates", func(o *Options) { o.CertificateValidity = time.Second }, "--certificate-validity 1s is out of range"},
+		{"a restless autoscaler", func(o *Options) { o.AutoscalerPeriod = time.Millisecond }, "--horizontal-pod-autoscaler-sync-period 1ms is out of range"},
+		{"a lazy autoscaler", func(o *Options) { o.AutoscalerPeriod = 2 * time.Hour }, "must be 100ms to 1h0m0s"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

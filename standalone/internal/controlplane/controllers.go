@@ -82,7 +82,7 @@ type controllers struct {
 }
 
 // startControllers starts the loops against the API server that config leads to.
-func startControllers(config *rest.Config, store *pki.Store) (*controllers, error) {
+func startControllers(config *rest.Config, store *pki.Store, autoscalerPeriod time.Duration) (*controllers, error) {
 	ctx, cancel := context.WithCancel(klog.NewContext(context.Background(), klog.Background()))
 	c := &controllers{cancel: cancel}
 	env, err := newLoopEnvironment(config, store)
@@ -90,6 +90,7 @@ func startControllers(config *rest.Config, store *pki.Store) (*controllers, erro
 		cancel()
 		return nil, err
 	}
+	env.autoscalerPeriod = autoscalerPeriod
 	all, err := env.loops(ctx)
 	if err != nil {
 		cancel()
@@ -127,14 +128,16 @@ func (c *controllers) stop(ctx context.Context) error {
 
 // loopEnvironment is what the loops share.
 type loopEnvironment struct {
-	store          *pki.Store
-	client         kubernetes.Interface
-	metadataClient metadata.Interface
-	mapper         meta.ResettableRESTMapper
-	typed          informers.SharedInformerFactory
-	metadata       metadatainformer.SharedInformerFactory
-	factory        informerfactory.InformerFactory
-	started        chan struct{} // closed when the informers run
+	store            *pki.Store
+	config           *rest.Config // for JSON
+	client           kubernetes.Interface
+	metadataClient   metadata.Interface
+	mapper           meta.ResettableRESTMapper
+	typed            informers.SharedInformerFactory
+	metadata         metadatainformer.SharedInformerFactory
+	factory          informerfactory.InformerFactory
+	started          chan struct{} // closed when the informers run
+	autoscalerPeriod time.Duration
 }
 
 func newLoopEnvironment(config *rest.Config, store *pki.Store) (*loopEnvironment, error) {
@@ -145,6 +148,7 @@ func newLoopEnvironment(config *rest.Config, store *pki.Store) (*loopEnvironment
 	if err != nil {
 		return nil, fmt.Errorf("make a metadata client: %w", err)
 	}
+	asJSON := rest.CopyConfig(config)
 	config.AcceptContentTypes = "application/vnd.kubernetes.protobuf,application/json"
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	client, err := kubernetes.NewForConfig(config)
@@ -155,6 +159,7 @@ func newLoopEnvironment(config *rest.Config, store *pki.Store) (*loopEnvironment
 	partial := metadatainformer.NewSharedInformerFactoryWithOptions(metadataClient, resyncPeriod, metadatainformer.WithTransform(dropManagedFields))
 	return &loopEnvironment{
 		store:          store,
+		config:         asJSON,
 		client:         client,
 		metadataClient: metadataClient,
 		mapper:         restmapper.NewDeferredDiscoveryRESTMapper(memory.NewMemCacheClient(client.Discovery())),
@@ -178,7 +183,7 @@ func (e *loopEnvironment) loops(ctx context.Context) ([]loop, error) {
 	var all []loop
 	for _, build := range []func(context.Context) ([]loop, error){
 		e.namespaces, e.garbageCollection, e.quotas, e.serviceAccounts, e.serviceAccountTokens,
-		e.rootCertificates, e.roleAggregation, e.policyStatus, e.certificateRequests,
+		e.rootCertificates, e.roleAggregation, e.policyStatus, e.certificateRequests, e.autoscaling,
 	} {
 		built, err := build(ctx)
 		if err != nil {

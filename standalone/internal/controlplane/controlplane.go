@@ -43,11 +43,13 @@ type Options struct {
 	Store *pki.Store
 	// EtcdLog is etcd's. What it says at level Panic or Fatal are etcd's last words.
 	EtcdLog *zap.Logger
+	// AutoscalerPeriod is how often a HorizontalPodAutoscaler looks at its metrics.
+	AutoscalerPeriod time.Duration
 }
 
 // ControlPlane is a running one.
 type ControlPlane struct {
-	store       *pki.Store
+	opts        Options
 	etcd        *etcd
 	api         *apiServer
 	controllers *controllers // nil before StartControllers
@@ -65,7 +67,7 @@ func Start(ctx context.Context, opts Options) (*ControlPlane, error) {
 		opts.Listener.Close() // the API server may have done so
 		return nil, errors.Join(err, etcd.stop())
 	}
-	return &ControlPlane{store: opts.Store, etcd: etcd, api: api}, nil
+	return &ControlPlane{opts: opts, etcd: etcd, api: api}, nil
 }
 
 // LoopbackConfig is a client configuration of unlimited rights inside this process. The caller must not change it.
@@ -74,7 +76,7 @@ func (c *ControlPlane) LoopbackConfig() *rest.Config { return c.api.loopback }
 // StartControllers starts the controller-manager's loops. Call it once, and after the CRDs are there: garbage
 // collection looks for new ones every ten seconds only.
 func (c *ControlPlane) StartControllers() error {
-	started, err := startControllers(c.api.loopback, c.store)
+	started, err := startControllers(c.api.loopback, c.opts.Store, c.opts.AutoscalerPeriod)
 	if err != nil {
 		return fmt.Errorf("start the controllers: %w", err)
 	}

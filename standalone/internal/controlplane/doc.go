@@ -21,7 +21,7 @@ limitations under the License.
 //
 // The API server is the real one, with CRDs, RBAC, admission policies, TokenRequest, events, leases and
 // aggregation, because everything above it is written and tested against the real one. Of the controller-manager
-// only nine loops run (see loops), built here from their own packages: linking the whole of it would double the loops'
+// only ten loops run (see loops), built here from their own packages: linking the whole of it would double the loops'
 // code for controllers that have nothing to do without nodes and pods.
 //
 // kube-apiserver keeps its feature gates, metrics and API schemes in process globals, and ends the process
@@ -34,7 +34,9 @@ limitations under the License.
 // # Who may do what
 //
 // The loops share the API server's loopback identity, which is all-powerful, where a cluster gives each its own: they
-// live in the same address space as the authorizer.
+// live in the same address space as the authorizer. One does not, the autoscaler: it scales whatever somebody who may
+// create a HorizontalPodAutoscaler names, so it acts as the ServiceAccount that a cluster's controller-manager scales
+// with, and may scale a SwarmService where that was allowed to.
 //
 // # Bounds
 //
