@@ -18,6 +18,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"time"
@@ -30,6 +31,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/engine"
 	"github.com/dockercontrol/dockercontrol/internal/swarm"
 )
@@ -71,9 +73,10 @@ func (r *SwarmServiceReconciler) finalize(ctx context.Context, svc *dcv1.SwarmSe
 	}
 	t.on = on
 	if err := t.removeService(ctx); err != nil {
-		if engine.ClassOf(err) == engine.ClassServer || engine.ClassOf(err) == engine.ClassUnreachable || engine.ClassOf(err) == engine.ClassTimeout {
+		if engineIsAway(err) {
 			return t.wait(ctx, err.Error())
 		}
+		t.heldByTrail(err)
 		return ctrl.Result{}, err
 	}
 	return t.letGo(ctx)
@@ -98,6 +101,24 @@ func (t *serviceTurn) wait(ctx context.Context, why string) (ctrl.Result, error)
 		return t.release(ctx, "its swarm could not be reached for 5 minutes: "+why)
 	}
 	return ctrl.Result{RequeueAfter: min(left, finalizePause)}, nil
+}
+
+// engineIsAway reports whether it was an engine that failed, not we or the API server.
+func engineIsAway(err error) bool {
+	var e *engine.Error
+	if !errors.As(err, &e) {
+		return false
+	}
+	return e.Class == engine.ClassServer || e.Class == engine.ClassUnreachable || e.Class == engine.ClassTimeout
+}
+
+// heldByTrail says once that an object stays because its end cannot be recorded.
+func (t *serviceTurn) heldByTrail(err error) {
+	if !errors.Is(err, audit.ErrRefused) || t.memory.toldOfTrail {
+		return
+	}
+	t.memory.toldOfTrail = true
+	t.Recorder.Eventf(t.svc, nil, corev1.EventTypeWarning, dcv1.ReasonAuditTrailFailed, actionRemoveService, "%s", auditFault().Message)
 }
 
 // release lets the object go without its swarm.

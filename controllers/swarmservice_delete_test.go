@@ -96,6 +96,16 @@ func (l *lone) reconcileUntil(svc *dcv1.SwarmService, done func(*dcv1.SwarmServi
 	})
 }
 
+// countEvents takes the Events so far, and returns how many of them begin so.
+func (l *lone) countEvents(prefix string) (n int) {
+	for len(l.recorder.Events) > 0 {
+		if strings.HasPrefix(<-l.recorder.Events, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
 // TestSwarmServiceAudit: every write to an engine is recorded before and after, and none
 // is done that cannot be.
 func TestSwarmServiceAudit(t *testing.T) {
@@ -122,6 +132,18 @@ func TestSwarmServiceAudit(t *testing.T) {
 		t.Errorf("%d series of replicas, want 4", n)
 	}
 	l.Delete(t, svc)
+	l.trail.setFull(true)
+	held := "Warning " + dcv1.ReasonAuditTrailFailed
+	l.countEvents(held)
+	for range 3 {
+		if _, err := l.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(svc)}); !errors.Is(err, audit.ErrRefused) {
+			t.Errorf("the end of the object: %v", err)
+		}
+	}
+	if n := l.countEvents(held); n != 1 || l.onEngine("web") == nil {
+		t.Errorf("%d Events tell that the object is held, and the swarm has %+v", n, l.onEngine("web"))
+	}
+	l.trail.setFull(false)
 	l.reconcileUntil(svc, gone)
 	if n := testutil.CollectAndCount(l.Metrics); n != 0 {
 		t.Errorf("%d series are left of a deleted object", n)

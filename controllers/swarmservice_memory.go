@@ -56,6 +56,8 @@ type serviceMemory struct {
 	awaySince time.Time
 	// released is the UID of an object that was let go: the cache may have it for a moment.
 	released types.UID
+	// toldOfTrail: an Event tells that the object's end cannot be recorded.
+	toldOfTrail bool
 }
 
 // applied is the sum of what a generation of the spec asked for.
