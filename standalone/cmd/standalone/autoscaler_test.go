@@ -95,6 +95,8 @@ func (b *swarmBed) testAutoscaler(t *testing.T) {
 		b.waitConverged(t, svc, replicas)
 		b.waitAutoscaler(t, hpa, replicas, map[string]string{"AbleToScale": "True/", "ScalingActive": "True/ValidMetricFound"}, "")
 	}
+	metrics.mutex.Lock()
+	defer metrics.mutex.Unlock()
 	if len(metrics.strangers) > 0 {
 		t.Errorf("metrics were asked for by %v, want %s alone", metrics.strangers, autoscalerUser)
 	}

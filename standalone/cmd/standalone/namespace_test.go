@@ -26,7 +26,6 @@ import (
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -137,9 +136,9 @@ func (b *swarmBed) waitNamespaceGone(t *testing.T, name string) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	testenv.Eventually(t, deletionLimit, func(ctx context.Context) error {
 		err := b.Client.Get(ctx, client.ObjectKeyFromObject(ns), ns)
-		if apierrors.IsNotFound(err) {
-			return nil
+		if err == nil {
+			return fmt.Errorf("namespace %s is still there: %+v", name, ns.Status.Conditions)
 		}
-		return fmt.Errorf("namespace %s is still there (%w): %+v", name, err, ns.Status.Conditions)
+		return client.IgnoreNotFound(err)
 	})
 }
