@@ -244,6 +244,27 @@ func TestSwarmWithoutManagers(t *testing.T) {
 	})
 }
 
+// TestSwarmWithoutLeader: the last manager does not know which swarm it is of, and is
+// asked for the swarm all the same; once it has another leader, it tells.
+func TestSwarmWithoutLeader(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		m1, m2 := b.member(local("m1"), true), b.member(local("m2"), true)
+		b.pass(time.Second)
+		boom := engine.Errorf(engine.ClassServer, engine.CauseEngineError, "The swarm does not have a leader")
+		m1.Stop()
+		m2.Fail(listServices, boom)
+		m2.SetInfo(func(i *engine.Info) { i.Swarm.Cluster, i.Swarm.Error = nil, boom.Error() })
+		b.pass(2 * time.Minute)
+		got, is := b.cache.SwarmOf(local("m1"))
+		if !is || got.ServedBy != local("m2") || got.Err == nil || len(got.Managers) != 2 {
+			t.Errorf("without a leader the swarm is %+v", got)
+		}
+		m2.Heal(listServices)
+		b.pass(time.Minute)
+		b.wantIDs(local("m1"), engine.Services, "s1")
+	})
+}
+
 func TestSwarmThatAlwaysFails(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		m1, m2 := b.member(local("m1"), true), b.member(local("m2"), true)
