@@ -173,6 +173,26 @@ func TestTasksAreFollowed(t *testing.T) {
 	})
 }
 
+// TestTasksFollowTheirNode: a node that goes sends an event, and then its tasks move.
+func TestTasksFollowTheirNode(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		m1 := b.member(local("m1"), true)
+		b.pass(time.Minute)
+		m1.Emit("node", "update", "node-w1")
+		b.pass(5 * time.Second)
+		listing, err := b.cache.List(local("m1"), engine.Tasks)
+		if age := time.Since(listing.ObservedAt); err != nil || age > tasksFollowed {
+			t.Errorf("5 s after the event tasks are %s old, %v", age, err)
+		}
+		b.pass(stirTime + tasksIdle)
+		before := m1.Calls(listTasks)
+		b.pass(time.Minute)
+		if n := m1.Calls(listTasks) - before; n != 4 {
+			t.Errorf("%d lists of tasks in a minute without events, want 4", n)
+		}
+	})
+}
+
 func TestAnotherManagerServes(t *testing.T) {
 	lose := map[string]func(b *bed, m1 *hostcachetest.Engine){
 		"killed":    func(_ *bed, m1 *hostcachetest.Engine) { m1.Stop() },
