@@ -19,6 +19,7 @@ package swarm
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/ptr"
@@ -99,13 +100,19 @@ func testDeadNode(t *testing.T, b *bed) {
 		versions[svc] = b.service(t, svc.Name).Version.Index
 	}
 	b.kill(t, victim)
+	b.waitDown(t, victim)
 
+	down := time.Now()
 	b.until(t, free, soon, func(s *dcv1.SwarmService) error {
 		if distribution(s)[victim] != 0 {
 			return fmt.Errorf("tasks run on %v", distribution(s))
 		}
 		return readyIs(s, "True/Converged")
 	})
+	took := time.Since(down)
+	if t.Logf("the status told of it %s after the swarm", took.Round(time.Millisecond)); took > tolerably {
+		t.Errorf("the status told of the dead node %s after the swarm only", took)
+	}
 	wantReplicas(t, free, 6)
 	b.until(t, global, soon, func(s *dcv1.SwarmService) error {
 		if err := wantDistribution(s, alive); err != nil {

@@ -95,6 +95,17 @@ func (b *bed) isWhole() error {
 	return nil
 }
 
+// waitDown waits until the swarm knows that a node is down.
+func (b *bed) waitDown(t *testing.T, name string) {
+	t.Helper()
+	testenv.Eventually(t, soon, func(context.Context) error {
+		if n := b.node(t, name); n.Status.State != engineswarm.NodeStateDown {
+			return fmt.Errorf("node %s is %s", name, n.Status.State)
+		}
+		return nil
+	})
+}
+
 // roles are the manager that leads, and those that follow.
 func (b *bed) roles(t *testing.T) (leader string, followers []string) {
 	t.Helper()
