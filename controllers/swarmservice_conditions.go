@@ -134,7 +134,7 @@ func judgeService(svc *dcv1.SwarmService, v *serviceView, c taskCounts) verdict 
 			message: whyDrifted(svc) + v.diff.String(),
 		}
 	}
-	if said.reason == dcv1.ReasonScaling && wasReady(svc) {
+	if said.reason == dcv1.ReasonScaling && c.running < c.desired && wasReady(svc) {
 		said.reason = dcv1.ReasonNotEnoughReplicas
 	}
 	return said
@@ -223,8 +223,9 @@ func judgeTasks(v *serviceView, c taskCounts) verdict {
 	switch {
 	case isJob(v.service) && v.current && c.completed >= c.desired:
 		return verdict{ready: true, reason: dcv1.ReasonJobComplete, message: text}
-	case c.failing > 0 && updating && c.culprit.Status.State != engineswarm.TaskStatePending:
-		// The engine has yet to say what it makes of the failure.
+	case c.failing > 0 && (!v.current || updating && c.culprit.Status.State != engineswarm.TaskStatePending):
+		// What failed may be of before the change, or the engine has yet to say what it
+		// makes of it.
 		return verdict{
 			reason: dcv1.ReasonUpdating, standing: reconciling, progressing: true,
 			message: "The engine is rolling a change out: " + text + because(v, c.culprit),

@@ -99,6 +99,12 @@ func TestServiceConditions(t *testing.T) {
 		"task fails": {
 			failing(engineswarm.TaskStateFailed, "task: non-zero exit (3)"), "False/TaskFailed", "Stalled", "False/TaskFailed", "False/InSync", "non-zero exit (3)",
 		},
+		"task failed before": {
+			func(v *serviceView) {
+				failing(engineswarm.TaskStateRejected, "No such image: app:2")(v)
+				v.current = false
+			}, "False/Updating", "Reconciling", "True/Updating", "False/InSync", "No such image",
+		},
 		"drift reported": {func(v *serviceView) { v.diff = someDiff(t) }, "False/DriftFound", "Stalled", "False/RolloutComplete", "True/DriftFound", "spec.replicas is 2, want 3"},
 		"removed": {
 			func(v *serviceView) { v.service, v.missing = nil, true }, "False/DriftFound", "Stalled", "False/RolloutComplete", "True/DriftFound", "removes the service again and again",
@@ -194,6 +200,18 @@ func TestMissingServiceIsExplained(t *testing.T) {
 	setServiceStatus(svc, aView(func(v *serviceView) { v.service, v.missing = nil, true }), testNow)
 	if m := meta.FindStatusCondition(svc.Status.Conditions, dcv1.ConditionReady).Message; !strings.Contains(m, "spec.driftPolicy is Report") {
 		t.Errorf("Ready says %q", m)
+	}
+}
+
+// TestTooManyReplicas: tasks may be listed before the service that has more of them.
+func TestTooManyReplicas(t *testing.T) {
+	svc := aService()
+	setServiceStatus(svc, aView(nil), testNow)
+	setServiceStatus(svc, aView(func(v *serviceView) {
+		v.tasks = append(v.tasks, task(9, 9, "app:2", engineswarm.TaskStateStarting, "", 0))
+	}), testNow)
+	if !saysReady(svc, dcv1.ReasonScaling) {
+		t.Errorf("conditions are %+v", svc.Status.Conditions)
 	}
 }
 

@@ -105,6 +105,9 @@ func (c *taskCounts) judge(service *swarm.Service, slot []*swarm.Task, now time.
 		}
 		bad = slot[1]
 		if newest.Status.State == swarm.TaskStateRunning {
+			if bad.Status.State == swarm.TaskStateRejected {
+				return // what kept it from starting is over, where the next one has
+			}
 			left := settleTime - now.Sub(newest.Status.Timestamp)
 			if left <= 0 || left > 2*settleTime { // or the engine's clock is ahead of ours
 				return

@@ -90,6 +90,14 @@ func TestCountTasks(t *testing.T) {
 			tasks: []swarm.Task{task(1, 1, "app:2", running, "", old), task(2, 2, "app:2", failed, "x", long), task(3, 2, "app:2", running, "", long)},
 			there: 2, running: 2, updated: 2, desired: 2,
 		},
+		"one was rejected, and has just started": {
+			tasks: []swarm.Task{task(1, 1, "app:2", swarm.TaskStateRejected, "x", old), task(2, 1, "app:2", running, "", time.Second), task(3, 2, "app:2", running, "", old)},
+			there: 2, running: 2, updated: 2, desired: 2,
+		},
+		"one was rejected, and is tried again": {
+			tasks: []swarm.Task{task(1, 1, "app:2", swarm.TaskStateRejected, "x", old), task(2, 1, "app:2", starting, "", 0), task(3, 2, "app:2", running, "", old)},
+			there: 2, running: 1, updated: 1, failing: 1, desired: 2,
+		},
 		"what failed is no longer asked for": {
 			tasks: []swarm.Task{task(1, 1, "app:1", failed, "x", old), task(2, 1, "app:2", starting, "", 0), task(3, 2, "app:2", running, "", old)},
 			there: 2, running: 1, updated: 1, desired: 2,

@@ -123,9 +123,9 @@ func (sw *swarms) observe(a *accessor) {
 	if sw.cache.accessor(a.key) != a {
 		return
 	}
-	state := a.snapshot()
-	now, is := swarmOf(state)
-	if before, was := sw.members[a.key]; was && (!is || before != now) {
+	before, was := sw.members[a.key]
+	now, is := swarmOf(a.snapshot(), before)
+	if was && (!is || before != now) {
 		sw.leave(a.key, before)
 	}
 	if is {
@@ -134,13 +134,17 @@ func (sw *swarms) observe(a *accessor) {
 }
 
 // swarmOf returns the swarm a host is a manager of, by what was last heard: a
-// manager that is down still belongs to its swarm.
-func swarmOf(s State) (SwarmKey, bool) {
-	id := s.Info.Swarm.ClusterID()
-	if id == "" || !s.Info.Swarm.ControlAvailable || s.Phase == PhaseSuspended {
+// manager that is down still belongs to its swarm. One that knows no leader fails to
+// tell which swarm that is: the one before.
+func swarmOf(s State, before SwarmKey) (SwarmKey, bool) {
+	told := s.Info.Swarm
+	switch {
+	case !told.ControlAvailable || s.Phase == PhaseSuspended:
 		return SwarmKey{}, false
+	case told.ClusterID() == "":
+		return before, told.Error != "" && before != SwarmKey{}
 	}
-	return SwarmKey{Namespace: s.Key.Namespace, ClusterID: id}, true
+	return SwarmKey{Namespace: s.Key.Namespace, ClusterID: told.ClusterID()}, true
 }
 
 func (sw *swarms) forget(host Key) {

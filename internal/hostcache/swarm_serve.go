@@ -33,6 +33,7 @@ type swarmTurn struct {
 	// worked is called when a list succeeded.
 	worked   func()
 	listed   time.Time // when tasks were listed last
+	stirred  time.Time // when the last event of a node came
 	tasksAt  time.Time
 	relistAt time.Time
 	// touched is set once everything was listed.
@@ -114,10 +115,13 @@ func (t *swarmTurn) events() {
 		t.kinds[kind].ask(since, 0)
 		t.kinds[engine.Tasks].ask(time.Time{}, 0)
 		t.v.inv.setStale(kind, t.kinds[kind].staleSince())
+		if kind == engine.Nodes {
+			t.stirred = time.Now()
+		}
 	}
 	clear(t.v.asked)
 	pause := tasksIdle
-	if t.v.followed {
+	if t.v.followed || time.Since(t.stirred) < stirTime {
 		pause = tasksFollowed
 	}
 	if !t.listed.IsZero() {

@@ -173,6 +173,26 @@ func TestTasksAreFollowed(t *testing.T) {
 	})
 }
 
+// TestTasksFollowTheirNode: a node that goes sends an event, and then its tasks move.
+func TestTasksFollowTheirNode(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		m1 := b.member(local("m1"), true)
+		b.pass(time.Minute)
+		m1.Emit("node", "update", "node-w1")
+		b.pass(5 * time.Second)
+		listing, err := b.cache.List(local("m1"), engine.Tasks)
+		if age := time.Since(listing.ObservedAt); err != nil || age > tasksFollowed {
+			t.Errorf("5 s after the event tasks are %s old, %v", age, err)
+		}
+		b.pass(stirTime + tasksIdle)
+		before := m1.Calls(listTasks)
+		b.pass(time.Minute)
+		if n := m1.Calls(listTasks) - before; n != 4 {
+			t.Errorf("%d lists of tasks in a minute without events, want 4", n)
+		}
+	})
+}
+
 func TestAnotherManagerServes(t *testing.T) {
 	lose := map[string]func(b *bed, m1 *hostcachetest.Engine){
 		"killed":    func(_ *bed, m1 *hostcachetest.Engine) { m1.Stop() },
@@ -241,6 +261,27 @@ func TestSwarmWithoutManagers(t *testing.T) {
 		if n := len(b.cache.Swarms("")); n != 0 {
 			t.Errorf("%d swarms are left without a host", n)
 		}
+	})
+}
+
+// TestSwarmWithoutLeader: the last manager does not know which swarm it is of, and is
+// asked for the swarm all the same; once it has another leader, it tells.
+func TestSwarmWithoutLeader(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		m1, m2 := b.member(local("m1"), true), b.member(local("m2"), true)
+		b.pass(time.Second)
+		boom := engine.Errorf(engine.ClassServer, engine.CauseEngineError, "The swarm does not have a leader")
+		m1.Stop()
+		m2.Fail(listServices, boom)
+		m2.SetInfo(func(i *engine.Info) { i.Swarm.Cluster, i.Swarm.Error = nil, boom.Error() })
+		b.pass(2 * time.Minute)
+		got, is := b.cache.SwarmOf(local("m1"))
+		if !is || got.ServedBy != local("m2") || got.Err == nil || len(got.Managers) != 2 {
+			t.Errorf("without a leader the swarm is %+v", got)
+		}
+		m2.Heal(listServices)
+		b.pass(time.Minute)
+		b.wantIDs(local("m1"), engine.Services, "s1")
 	})
 }
 

@@ -33,6 +33,10 @@ const (
 	// tasks, for which engines send no events: nobody looks, and somebody does.
 	tasksIdle     = 15 * time.Second
 	tasksFollowed = time.Second
+	// stirTime is for how long tasks are listed as if followed after an event of a node:
+	// only after it does swarm move them from a node that is down, or back to one that is
+	// up, and starts them.
+	stirTime = 10 * time.Second
 	// swarmSpacing between two lists of a kind: a rolling update sends an event a
 	// step, and each would list all.
 	swarmSpacing = 100 * time.Millisecond

@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -39,8 +40,8 @@ const (
 	image, newImage = "busybox:1", "busybox:2"
 	// soon is how long a change of a service may take to be done on an idle machine.
 	soon = 20 * time.Second
-	// promptly is how soon drift is to be corrected.
-	promptly = 2 * time.Second
+	// promptly is how soon drift is to be corrected on an idle machine, tolerably on any.
+	promptly, tolerably = 2 * time.Second, 10 * time.Second
 )
 
 // managers are the names of the engines, of their nodes, and of their DockerHosts.
@@ -53,18 +54,27 @@ type bed struct {
 	ns      string
 	network *testbed.Network
 	engines map[string]*testbed.Dockerd
+	// dead are the engines that were killed, and are not back.
+	dead map[string]bool
+	// trail is the file of the audit trail.
+	trail string
 }
 
 func newBed(t *testing.T) *bed {
 	t.Helper()
 	cluster := testenv.Start(t)
-	b := &bed{Cluster: cluster, t: t, ns: cluster.Namespace(t), network: testbed.StartNetwork(t), engines: map[string]*testbed.Dockerd{}}
+	b := &bed{
+		Cluster: cluster, t: t, ns: cluster.Namespace(t), network: testbed.StartNetwork(t),
+		engines: map[string]*testbed.Dockerd{}, dead: map[string]bool{}, trail: filepath.Join(t.TempDir(), "audit.jsonl"),
+	}
 	for i, d := range testbed.StartSwarm(t, b.network, managers...) {
 		d.ImportBusybox(t, image)
 		d.ImportBusybox(t, newImage)
 		b.engines[managers[i]] = d
 	}
-	cluster.StartManager(t, testenv.ManagerOptions())
+	o := testenv.ManagerOptions()
+	o.Namespace, o.AuditFile = b.ns, b.trail
+	cluster.StartManager(t, o)
 	b.createHosts(t, managers...)
 	return b
 }

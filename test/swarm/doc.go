@@ -20,10 +20,11 @@ limitations under the License.
 //
 // All tests share this one swarm, since it takes seconds to make. Those that only have
 // services of their own on it run at once; after them, one by one, those that take nodes
-// away. What needs thousands of services, or an engine that fails at one call of many, is
+// away. Each leaves the swarm whole.
+// What needs thousands of services, or an engine that fails at one call of many, is
 // tested on simulated swarms, in controllers.
 //
-// The machines reach each other and no registry, so every engine has the image before the
-// first test. The kernel of a test machine may have no IPVS: virtual addresses and ingress
-// ports are written and reported here, and never connected to.
+// The machines reach each other and no registry but a test's own, so every engine has the
+// image before the first test. The kernel of a test machine may have no IPVS: virtual
+// addresses and ingress ports are written and reported here, and never connected to.
 package swarm

@@ -49,12 +49,20 @@ func (b *bed) manager(t *testing.T) (found *testbed.Dockerd) {
 	return found
 }
 
-// get reads from the swarm, past everything under test.
+// get reads from the swarm, past everything under test. A manager may not answer while
+// another is leaving, or a leader is elected.
 func get[T any](t *testing.T, b *bed, path string) (v T) {
 	t.Helper()
-	if err := json.Unmarshal(b.manager(t).Call(t, http.MethodGet, path, nil), &v); err != nil {
-		t.Fatalf("GET %s: %v", path, err)
-	}
+	testenv.Eventually(t, soon, func(context.Context) (err error) {
+		for _, name := range managers {
+			answer, e := b.engines[name].TryCall(http.MethodGet, path, nil)
+			if e == nil {
+				return json.Unmarshal(answer, &v)
+			}
+			err = e
+		}
+		return err
+	})
 	return v
 }
 

@@ -60,9 +60,12 @@ func TestSwarm(t *testing.T) {
 			{"updated by hand", testUpdatedByHand},
 			{"scaled by hand", testScaledByHand},
 			{"removed by hand", testRemovedByHand},
+			{"drift reported", testDriftReported},
+			{"fight", testFight},
 			{"two of one name", testTwoOfOneName},
 			{"bad image reference", testBadImageReference},
 			{"missing image", testMissingImage},
+			{"private registry", testPrivateRegistry},
 			{"placement", testPlacement},
 			{"ingress port taken", testIngressPortTaken},
 			{"host port taken", testHostPortTaken},
@@ -75,7 +78,20 @@ func TestSwarm(t *testing.T) {
 			})
 		}
 	})
-	t.Run("drain", func(t *testing.T) { testDrain(t, b) })
-	t.Run("no manager", func(t *testing.T) { testNoManager(t, b) })
-	t.Run("failover", func(t *testing.T) { testFailover(t, b) })
+	for _, test := range []struct {
+		name string
+		run  func(*testing.T, *bed)
+	}{
+		{"drain", testDrain},
+		{"no manager", testNoManager},
+		{"failover", testFailover},
+		{"dead node", testDeadNode},
+		{"killed in a rollout", testKilledInRollout},
+		{"leader killed", testLeaderKilled},
+		{"leader demoted", testLeaderDemoted},
+		{"quorum lost", testQuorumLost},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, b) })
+		b.heal(t) // whatever became of the test, the next one has a swarm
+	}
 }

@@ -17,7 +17,6 @@ limitations under the License.
 package swarm
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -31,7 +30,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
-	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
 // testDrain: the tasks leave a node that is drained, and the status follows.
@@ -68,14 +66,14 @@ func testFailover(t *testing.T, b *bed) {
 	victim := b.leader(t)
 	others := slices.DeleteFunc(slices.Clone(managers), func(name string) bool { return name == victim })
 	b = b.in(b.Namespace(t))
-	host := b.createHosts(t, victim)[0] // the first one serves
+	b.createHosts(t, victim) // the first one serves
 	svc := b.run(t, "failover", func(s *dcv1.SwarmServiceSpec) { spread(s); s.HostRef.Name = victim })
 	if svc.Status.ServedBy != victim {
 		t.Fatalf("served by %s, and there is no host but %s", svc.Status.ServedBy, victim)
 	}
 	b.createHosts(t, others...)
 	id := svc.Status.ServiceID
-	b.engines[victim].Kill(t)
+	b.kill(t, victim)
 	began := time.Now()
 
 	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 2}}
@@ -94,14 +92,7 @@ func testFailover(t *testing.T, b *bed) {
 	})
 	wantReplicas(t, svc, 2)
 
-	b.engines[victim].Start(b.t)
-	b.WaitReady(t, host, "True/Connected", soon)
-	testenv.Eventually(t, soon, func(context.Context) error {
-		if n := b.node(t, victim); n.Status.State != engineswarm.NodeStateReady {
-			return fmt.Errorf("node %s is %s", victim, n.Status.State)
-		}
-		return nil
-	})
+	b.heal(t)
 	b.change(t, svc, spread)
 	b.until(t, svc, soon, func(s *dcv1.SwarmService) error {
 		if err := wantDistribution(s, onEach); err != nil {

@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
 	"k8s.io/utils/ptr"
@@ -73,6 +74,7 @@ func testOrphaning(t *testing.T, b *bed) {
 // waitService waits until the swarm's service is what check wants.
 func (b *bed) waitService(t *testing.T, name string, check func(*engineswarm.Service) error) {
 	t.Helper()
+	began := time.Now()
 	testenv.Eventually(t, promptly, func(context.Context) error {
 		v := b.service(t, name)
 		if v == nil {
@@ -80,6 +82,10 @@ func (b *bed) waitService(t *testing.T, name string, check func(*engineswarm.Ser
 		}
 		return check(v)
 	})
+	took := time.Since(began)
+	if t.Logf("service %s was corrected after %s", name, took.Round(time.Millisecond)); took > tolerably {
+		t.Errorf("service %s was corrected after %s only", name, took)
+	}
 }
 
 // corrected waits until a service is what it was, and checks that one write did it.
@@ -87,16 +93,22 @@ func (b *bed) corrected(t *testing.T, svc *dcv1.SwarmService, check func(*engine
 	t.Helper()
 	b.waitService(t, svc.Name, check)
 	b.WaitEvent(t, svc, "Warning DriftCorrected")
+	b.settled(t, svc)
+	wantReplicas(t, svc, 2)
+	if e := b.eventCounts(t, svc); e["Warning DriftCorrected"] != 1 || e["Normal Updated"] != 0 || e["Normal Created"] != 1 {
+		t.Errorf("events are %v: it takes one write", e)
+	}
+}
+
+// settled waits until a service is Ready as the swarm has it now.
+func (b *bed) settled(t *testing.T, svc *dcv1.SwarmService) {
+	t.Helper()
 	b.until(t, svc, soon, func(s *dcv1.SwarmService) error {
 		if v := b.service(t, svc.Name); s.Status.ServiceID != v.ID || s.Status.SpecVersion != int64(v.Version.Index) {
 			return fmt.Errorf("status is of service %s at version %d, the swarm has %s at %d", s.Status.ServiceID, s.Status.SpecVersion, v.ID, v.Version.Index)
 		}
 		return readyIs(s, "True/Converged")
 	})
-	wantReplicas(t, svc, 2)
-	if e := b.eventCounts(t, svc); e["Warning DriftCorrected"] != 1 || e["Normal Updated"] != 0 || e["Normal Created"] != 1 {
-		t.Errorf("events are %v: it takes one write", e)
-	}
 }
 
 func testUpdatedByHand(t *testing.T, b *bed) {

@@ -18,9 +18,11 @@ package swarm
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/watch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -28,6 +30,9 @@ import (
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
 	"github.com/dockercontrol/dockercontrol/internal/manager"
 )
+
+// watchLimit is longer than any test here takes.
+const watchLimit = 5 * time.Minute
 
 // history is every status that a service had, one after another.
 type history struct {
@@ -42,7 +47,7 @@ func (b *bed) watch(t *testing.T, svc *dcv1.SwarmService) *history {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), watchLimit)
 	t.Cleanup(cancel)
 	w, err := c.Watch(ctx, &dcv1.SwarmServiceList{}, client.InNamespace(svc.Namespace), client.MatchingFields{"metadata.name": svc.Name},
 		&client.ListOptions{Raw: &metav1.ListOptions{ResourceVersion: svc.ResourceVersion}})
@@ -51,6 +56,25 @@ func (b *bed) watch(t *testing.T, svc *dcv1.SwarmService) *history {
 	}
 	t.Cleanup(w.Stop)
 	return &history{ctx, w}
+}
+
+// wantSeen checks that Ready was want, and said something, at some moment so far.
+func (h *history) wantSeen(t *testing.T, want, says string) {
+	t.Helper()
+	for {
+		select {
+		case e := <-h.watch.ResultChan():
+			s, is := e.Object.(*dcv1.SwarmService)
+			if !is {
+				t.Fatalf("the watch ended with %+v", e)
+			}
+			if ready := meta.FindStatusCondition(s.Status.Conditions, dcv1.ConditionReady); readyIs(s, want) == nil && strings.Contains(ready.Message, says) {
+				return
+			}
+		case <-h.ctx.Done():
+			t.Fatalf("Ready has not been %s, and said %q", want, says)
+		}
+	}
 }
 
 // until returns what was seen until Ready is want at the object's newest generation.

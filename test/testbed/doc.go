@@ -38,8 +38,9 @@ limitations under the License.
 // A unix socket of a Machine is reached through the file system. For tcp a
 // machine has one end of a veth pair, in 198.18.0.0/15 (the range of RFC 2544 for
 // measuring networks), so that an engine can be cut off without a word, as a
-// pulled cable would do it. The engines of a swarm reach each other, and nothing
-// else, on a Network of the same range. OpenSSH and the misbehaving servers listen on
+// pulled cable would do it. The engines of a swarm reach each other, and the
+// registries that a test starts there, on a Network of the same range, and nothing
+// else. OpenSSH and the misbehaving servers listen on
 // loopback.
 //
 // # Logs

@@ -23,9 +23,12 @@ import (
 )
 
 // Network is a switch that machines are plugged into, so that they reach each other and
-// nothing else: no name server and no registry is on it. It ends with the test.
+// nothing else: no name server is on it, and no registry but those of StartRegistry. It
+// ends with the test.
 type Network struct {
 	machine *Machine
+	// address is the switch's own.
+	address string
 	ports   int
 }
 
@@ -34,7 +37,9 @@ func StartNetwork(t testing.TB) *Network {
 	t.Helper()
 	// A bridge of this machine's own would be subject to its packet filter.
 	n := &Network{machine: startMachine(t, "switch", true)}
+	n.address = fmt.Sprintf("198.19.%d.254", n.machine.slot.n)
 	n.machine.run(t, "ip", "link", "add", "switch", "type", "bridge")
+	n.machine.run(t, "ip", "address", "add", n.address+"/24", "dev", "switch")
 	n.machine.run(t, "ip", "link", "set", "switch", "up")
 	return n
 }

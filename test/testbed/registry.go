@@ -56,6 +56,17 @@ func (d *Dockerd) StartRegistry(t testing.TB) *Registry {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return serveRegistry(t, l)
+}
+
+// StartRegistry serves until the test ends, where the engines of the network with
+// RegistryArgs reach it, as those of StartSwarm do.
+func (n *Network) StartRegistry(t testing.TB) *Registry {
+	t.Helper()
+	return serveRegistry(t, n.machine.listen(t, n.address+":0"))
+}
+
+func serveRegistry(t testing.TB, l net.Listener) *Registry {
 	g := &Registry{Address: l.Addr().String(), blobs: map[string][]byte{}, manifests: map[string][]byte{}}
 	server := &httptest.Server{Listener: l, Config: &http.Server{Handler: g}}
 	server.Start()

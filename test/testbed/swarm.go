@@ -28,12 +28,12 @@ import (
 const heartbeat = 2 * time.Second
 
 // StartSwarm starts engines that are the managers of one swarm, and waits until each is
-// reachable.
+// reachable. They pull from the network's registries.
 func StartSwarm(t testing.TB, n *Network, names ...string) []*Dockerd {
 	t.Helper()
 	var managers []*Dockerd
 	for _, name := range names {
-		d := StartDockerd(t, DockerdOptions{Name: name, Network: n})
+		d := StartDockerd(t, DockerdOptions{Name: name, Network: n, Args: RegistryArgs()})
 		if len(managers) == 0 {
 			d.initSwarm(t)
 		} else {
