@@ -108,6 +108,7 @@ func (t *serviceTurn) apply(ctx context.Context, have *engineswarm.Service) {
 			t.failed(err, "")
 			return
 		}
+		t.view.listedAt = t.now
 	}
 	t.err = fmt.Errorf("service %s of the swarm changes as fast as it is written", t.svc.ServiceName())
 }

@@ -223,7 +223,7 @@ func judgeTasks(v *serviceView, c taskCounts) verdict {
 	switch {
 	case isJob(v.service) && v.current && c.completed >= c.desired:
 		return verdict{ready: true, reason: dcv1.ReasonJobComplete, message: text}
-	case c.failing > 0 && (!v.current || updating && c.culprit.Status.State != engineswarm.TaskStatePending):
+	case c.failing > 0 && (!v.failures || updating && c.culprit.Status.State != engineswarm.TaskStatePending):
 		// What failed may be of before the change, or the engine has yet to say what it
 		// makes of it.
 		return verdict{

@@ -39,7 +39,7 @@ func aService() *dcv1.SwarmService {
 // aView is a service of two tasks that run.
 func aView(change func(*serviceView)) *serviceView {
 	v := &serviceView{
-		clusterID: "c1", servedBy: "m1", service: replicated(2), known: true, checked: true, current: true, nodes: map[string]string{"n1": "one"},
+		clusterID: "c1", servedBy: "m1", service: replicated(2), known: true, checked: true, current: true, failures: true, nodes: map[string]string{"n1": "one"},
 		tasks: []engineswarm.Task{
 			task(1, 1, "app:2", engineswarm.TaskStateRunning, "", time.Minute), task(2, 2, "app:2", engineswarm.TaskStateRunning, "", time.Minute),
 		},
@@ -102,7 +102,7 @@ func TestServiceConditions(t *testing.T) {
 		"task failed before": {
 			func(v *serviceView) {
 				failing(engineswarm.TaskStateRejected, "No such image: app:2")(v)
-				v.current = false
+				v.failures = false
 			}, "False/Updating", "Reconciling", "True/Updating", "False/InSync", "No such image",
 		},
 		"drift reported": {func(v *serviceView) { v.diff = someDiff(t) }, "False/DriftFound", "Stalled", "False/RolloutComplete", "True/DriftFound", "spec.replicas is 2, want 3"},

@@ -62,6 +62,7 @@ func (t *serviceTurn) find(ctx context.Context) (have *engineswarm.Service, foun
 		t.err, t.silent = err, true
 		return nil, false
 	}
+	t.view.listedAt = listing.ListedAt
 	w := t.memory.written
 	switch {
 	case w.id == "":
@@ -79,7 +80,7 @@ func (t *serviceTurn) find(ctx context.Context) (have *engineswarm.Service, foun
 		t.err, t.silent = err, true
 		return nil, false
 	}
-	t.memory.written = writtenService{}
+	t.memory.written, t.view.listedAt = writtenService{}, t.now
 	return have, true
 }
 
@@ -124,9 +125,9 @@ func (t *serviceTurn) look() {
 		return
 	}
 	if s := &t.memory.seen; s.id != v.service.ID || s.version != v.service.Version.Index {
-		*s = seenVersion{v.service.ID, v.service.Version.Index, t.now}
+		*s = seenVersion{v.service.ID, v.service.Version.Index, v.listedAt, t.now}
 		if was := &t.before.Status; was.ServiceID == s.id && was.SpecVersion == int64(s.version) {
-			s.at = time.Time{} // seen by the process before this one
+			s.listedAt, s.at = time.Time{}, time.Time{} // seen by the process before this one
 		}
 	}
 	tasks, err := t.Hosts.List(t.on.Via, engine.Tasks)
@@ -141,7 +142,8 @@ func (t *serviceTurn) look() {
 		}
 	}
 	v.tasks = decodeTasks(raws)
-	v.current = tasks.ObservedAt.After(t.memory.seen.at)
+	v.current = tasks.ObservedAt.After(t.memory.seen.listedAt)
+	v.failures = tasks.ObservedAt.After(t.memory.seen.at)
 	v.early = isGlobal(v.service) && !tasks.ObservedAt.After(t.memory.seen.at.Add(globalPatience))
 	v.nodes = map[string]string{}
 	nodes, err := t.Hosts.List(t.on.Via, engine.Nodes)

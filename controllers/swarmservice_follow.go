@@ -66,7 +66,7 @@ func (t *serviceTurn) followUntilDone(ctx context.Context) {
 	done := !t.view.written && isDone(t.svc)
 	t.follow(t.svc.Status.ServiceID, !done)
 	switch {
-	case !done && t.view.service != nil && (!t.view.current || t.view.early):
+	case !done && t.view.service != nil && (!t.view.failures || t.view.early):
 		t.soon(tasksPause)
 	case done && t.err == nil && !isTrue(t.svc.Spec.Suspend):
 		var again time.Duration

@@ -110,7 +110,9 @@ func (v objectVersion) isAhead(obj client.Object, now time.Time) bool {
 type seenVersion struct {
 	id      string
 	version uint64
-	at      time.Time
+	// listedAt is when a listing had it, at when it was seen in that: somewhat later where
+	// there is much to do.
+	listedAt, at time.Time
 }
 
 // serviceMemories holds the memory of each SwarmService, finds them by what is on a

@@ -49,8 +49,11 @@ type serviceView struct {
 	// service is what the swarm has, nil where it has none or that is not known.
 	service *engineswarm.Service
 	tasks   []engineswarm.Task
-	// current: the tasks were listed after the service became what it is.
-	current bool
+	// listedAt is when the swarm's services were listed.
+	listedAt time.Time
+	// current: the tasks were listed after the service became what it is. failures: so
+	// long after that a task which failed is not of before.
+	current, failures bool
 	// early: the swarm may have yet to make the tasks of this global service.
 	early bool
 	// nodes are host names by node id.

@@ -196,7 +196,7 @@ func (s State) whyNot() *engine.Error {
 func (a *accessor) list(kind engine.Kind) (Listing, error) {
 	state := a.snapshot()
 	v := a.inv.view(kind)
-	listing := Listing{Items: v.items, ObservedAt: v.observedAt, ServedBy: a.key}
+	listing := Listing{Items: v.items, ObservedAt: v.observedAt, ListedAt: v.listedAt, ServedBy: a.key}
 	switch {
 	case !state.Connected():
 		return listing, state.whyNot()

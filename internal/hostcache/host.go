@@ -148,6 +148,9 @@ type Listing struct {
 	// stream is open, no probe fails and no event waits to be applied; else when
 	// the first of these ceased to be so.
 	ObservedAt time.Time
+	// ListedAt is when the engine answered with all of it last; what it says since then
+	// of single objects may be in it too.
+	ListedAt time.Time
 	// ServedBy is the host whose engine was asked: the host itself, or for
 	// services, tasks and nodes the manager that serves the swarm.
 	ServedBy Key

@@ -44,6 +44,8 @@ type table struct {
 	// shared is set when items was handed out: the next change copies it first.
 	shared bool
 	listed bool
+	// listedAt is when the last whole listing was taken over.
+	listedAt time.Time
 	// staleSince is when the first event came that is not yet applied; zero when
 	// there is none.
 	staleSince time.Time
@@ -63,6 +65,7 @@ type view struct {
 	items      []engine.Object
 	observedAt time.Time
 	listed     bool
+	listedAt   time.Time
 	// err is why the last attempt to list failed, nil when it did not.
 	err *engine.Error
 }
@@ -72,7 +75,7 @@ func (inv *inventory) view(kind engine.Kind) view {
 	defer inv.mu.Unlock()
 	t := inv.tables[kind]
 	t.shared = true
-	return view{items: t.items, observedAt: inv.observedAt(t), listed: t.listed, err: t.err}
+	return view{items: t.items, observedAt: inv.observedAt(t), listed: t.listed, listedAt: t.listedAt, err: t.err}
 }
 
 func (inv *inventory) observedAt(t *table) time.Time {
@@ -150,7 +153,7 @@ func (inv *inventory) replace(kind engine.Kind, objects []engine.Object, gone ma
 		return err
 	}
 	before, listed := t.items, t.listed
-	t.items, t.shared, t.listed, t.err = objects, false, true, nil
+	t.items, t.shared, t.listed, t.listedAt, t.err = objects, false, true, time.Now(), nil
 	if len(inv.watchers) > 0 {
 		inv.tell(kind, func(yield func(WatchEvent)) {
 			if listed {

@@ -144,7 +144,7 @@ func (v *swarmView) list(kind engine.Kind) (Listing, error) {
 	v.mu.Lock()
 	serving, err := v.serving, v.err
 	v.mu.Unlock()
-	listing := Listing{Items: got.items, ObservedAt: got.observedAt, ServedBy: serving}
+	listing := Listing{Items: got.items, ObservedAt: got.observedAt, ListedAt: got.listedAt, ServedBy: serving}
 	if a := v.cache.accessor(serving); a != nil && got.listed {
 		listing.ObservedAt = earliest(listing.ObservedAt, a.inv.cutTime())
 	}
