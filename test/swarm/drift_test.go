@@ -50,7 +50,7 @@ func testDriftReported(t *testing.T, b *bed) {
 		}
 		return nil
 	})
-	b.wantEvents(t, svc, "Normal Created", "Normal Converged", "Warning DriftFound")
+	b.wantEvents(t, svc, "Normal Created", "Warning DriftFound")
 	b.removeByHand(t, svc.Status.ServiceID)
 	b.until(t, svc, soon, func(s *dcv1.SwarmService) error {
 		if ready := meta.FindStatusCondition(s.Status.Conditions, dcv1.ConditionReady); !strings.Contains(ready.Message, "removed") {
@@ -58,7 +58,7 @@ func testDriftReported(t *testing.T, b *bed) {
 		}
 		return readyIs(s, "False/"+dcv1.ReasonDriftFound)
 	})
-	b.wantEvents(t, svc, "Normal Created", "Normal Converged", "Warning DriftFound", "Warning DriftFound")
+	b.wantEvents(t, svc, "Normal Created", "Warning DriftFound", "Warning DriftFound")
 	if v := b.service(t, svc.Name); v != nil {
 		t.Errorf("the swarm has %+v", v)
 	}

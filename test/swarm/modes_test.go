@@ -48,7 +48,7 @@ func testReplicated(t *testing.T, b *bed) {
 	if svc.Status.SpecVersion != int64(b.service(t, "replicated").Version.Index) {
 		t.Errorf("status speaks of version %d, the swarm has %d", svc.Status.SpecVersion, b.service(t, "replicated").Version.Index)
 	}
-	b.wantEvents(t, svc, "Normal Created", "Normal Converged")
+	b.wantEvents(t, svc, "Normal Created")
 	b.Delete(t, svc)
 	b.waitGone(t, svc)
 	if v := b.service(t, "replicated"); v != nil {

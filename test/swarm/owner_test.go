@@ -48,7 +48,7 @@ func testAdoption(t *testing.T, b *bed) {
 	if v.ID != id || svc.Status.ServiceID != id || v.Spec.Labels[dcv1.LabelOwnerUID] != string(svc.UID) || v.Spec.Labels["by"] != "" {
 		t.Errorf("service %s was made of %s, with labels %v", v.ID, id, v.Spec.Labels)
 	}
-	b.wantEvents(t, svc, "Warning Conflict", "Normal Adopted", "Normal Converged")
+	b.wantEvents(t, svc, "Warning Conflict", "Normal Adopted")
 }
 
 // testOrphaning: the service stays as it is, without an owner, and can have another.
@@ -57,7 +57,7 @@ func testOrphaning(t *testing.T, b *bed) {
 	tasks := b.taskIDs(t, svc)
 	b.Delete(t, svc)
 	b.waitGone(t, svc)
-	b.wantEvents(t, svc, "Normal Created", "Normal Converged", "Normal Orphaned")
+	b.wantEvents(t, svc, "Normal Created", "Normal Orphaned")
 	v := b.service(t, "orphan")
 	if v == nil || v.ID != svc.Status.ServiceID || len(v.Spec.Labels) > 0 {
 		t.Fatalf("the swarm has %+v", v)

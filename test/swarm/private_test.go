@@ -72,7 +72,7 @@ func testPrivateRegistry(t *testing.T, b *bed) {
 	if err := wantDistribution(svc, onEach); err != nil || svc.Status.ServiceID != id {
 		t.Errorf("service %s became %s: %v", id, svc.Status.ServiceID, err)
 	}
-	b.wantEvents(t, svc, "Normal Created", "Warning ImagePullFailed", "Normal Updated", "Normal Converged")
+	b.wantEvents(t, svc, "Normal Created", "Warning ImagePullFailed", "Normal Updated")
 	for what, text := range b.readable(t, svc) {
 		for _, password := range []string{wrong, right} {
 			if !strings.Contains(text, svc.Name) || shows(text, password) {
