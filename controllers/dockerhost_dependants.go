@@ -42,6 +42,9 @@ import (
 // dependantsFinalizer holds a DockerHost while SwarmServices need it.
 const dependantsFinalizer = dcv1.Prefix + "swarmservices"
 
+// dependantIndex finds the SwarmServices that hold a service by the hosts that they need.
+const dependantIndex = "dependantOf"
+
 // actionDelete is an Event's.
 const actionDelete = "Delete"
 
@@ -90,32 +93,29 @@ func (r *DockerHostDependantsReconciler) Reconcile(ctx context.Context, req ctrl
 }
 
 // dependants are the SwarmServices that hold a service, and speak through the host or
-// name it.
-func (r *DockerHostDependantsReconciler) dependants(ctx context.Context, host *dcv1.DockerHost) ([]*dcv1.SwarmService, error) {
+// name it; one of them at most while the host is not being deleted.
+func (r *DockerHostDependantsReconciler) dependants(ctx context.Context, host *dcv1.DockerHost) ([]dcv1.SwarmService, error) {
 	services := &dcv1.SwarmServiceList{}
-	if err := r.Client.List(ctx, services, client.InNamespace(host.Namespace), client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing the namespace's SwarmServices: %w", err)
+	opts := []client.ListOption{client.InNamespace(host.Namespace), client.MatchingFields{dependantIndex: host.Name}, client.UnsafeDisableDeepCopy}
+	if host.DeletionTimestamp.IsZero() {
+		opts = append(opts, client.Limit(1))
 	}
-	var list []*dcv1.SwarmService
-	for i := range services.Items {
-		s := &services.Items[i]
-		if controllerutil.ContainsFinalizer(s, serviceFinalizer) && (s.Spec.HostRef.Name == host.Name || s.Status.ServedBy == host.Name) {
-			list = append(list, s)
-		}
+	if err := r.Client.List(ctx, services, opts...); err != nil {
+		return nil, fmt.Errorf("listing the SwarmServices that need the host: %w", err)
 	}
-	return list, nil
+	return services.Items, nil
 }
 
 // tell says once of a deleted host what it waits for. Services that are being deleted too
 // go by themselves, as where the whole namespace does.
-func (r *DockerHostDependantsReconciler) tell(host *dcv1.DockerHost, dependants []*dcv1.SwarmService) {
+func (r *DockerHostDependantsReconciler) tell(host *dcv1.DockerHost, dependants []dcv1.SwarmService) {
 	key := client.ObjectKeyFromObject(host)
 	if host.DeletionTimestamp.IsZero() || r.told[key] == host.UID {
 		return
 	}
 	var staying []hostcache.Key
-	for _, s := range dependants {
-		if s.DeletionTimestamp.IsZero() {
+	for i := range dependants {
+		if s := &dependants[i]; s.DeletionTimestamp.IsZero() {
 			staying = append(staying, client.ObjectKeyFromObject(s))
 		}
 	}
@@ -133,7 +133,16 @@ func (r *DockerHostDependantsReconciler) tell(host *dcv1.DockerHost, dependants 
 }
 
 // SetupWithManager registers the reconciler.
-func (r *DockerHostDependantsReconciler) SetupWithManager(mgr ctrl.Manager) error {
+func (r *DockerHostDependantsReconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
+	err := mgr.GetFieldIndexer().IndexField(ctx, &dcv1.SwarmService{}, dependantIndex, func(o client.Object) []string {
+		if !controllerutil.ContainsFinalizer(o, serviceFinalizer) {
+			return nil
+		}
+		return neededHosts(o.(*dcv1.SwarmService))
+	})
+	if err != nil {
+		return fmt.Errorf("indexing SwarmServices by the hosts that they need: %w", err)
+	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("dockerhost-dependants").
 		For(&dcv1.DockerHost{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
@@ -148,14 +157,21 @@ var holdingChanged = predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool 
 		controllerutil.ContainsFinalizer(before, serviceFinalizer) != controllerutil.ContainsFinalizer(after, serviceFinalizer)
 }}
 
-// hostsOfService names the hosts that a service needs.
+// hostsOfService asks for the hosts that a service needs.
 func hostsOfService(_ context.Context, o client.Object) []reconcile.Request {
-	svc := o.(*dcv1.SwarmService)
 	var list []reconcile.Request
-	for _, name := range []string{svc.Spec.HostRef.Name, svc.Status.ServedBy} {
-		if name != "" {
-			list = append(list, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: svc.Namespace, Name: name}})
-		}
+	for _, name := range neededHosts(o.(*dcv1.SwarmService)) {
+		list = append(list, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}})
+	}
+	return list
+}
+
+// neededHosts names the hosts that a service needs: the one that it names, and the one
+// that serves it.
+func neededHosts(svc *dcv1.SwarmService) []string {
+	list := []string{svc.Spec.HostRef.Name}
+	if by := svc.Status.ServedBy; by != "" && by != list[0] {
+		list = append(list, by)
 	}
 	return list
 }

@@ -54,7 +54,7 @@ type job struct {
 	spacing time.Duration
 	// restFactor, where it is not 0, makes the pause that many times as long as the run
 	// took, at least spacing and at most maxRest: what is big is not listed all the time.
-	restFactor time.Duration
+	restFactor int
 	// maxRetry bounds the pause after a failure; 0: what jobs says.
 	maxRetry time.Duration
 	// maxFailures in a row are the owner's failure; 0: the job is tried for ever.
@@ -74,7 +74,7 @@ type job struct {
 
 // rest is the pause after a run that took so long.
 func (j *job) rest(took time.Duration) time.Duration {
-	return max(j.spacing, min(j.restFactor*took, maxRest))
+	return max(j.spacing, min(time.Duration(j.restFactor)*took, maxRest))
 }
 
 // work is one run of a job. then and failed run in the owner's goroutine.

@@ -133,7 +133,7 @@ func addSwarmServices(ctx context.Context, mgr ctrl.Manager, hosts *hostcache.Ca
 		return nil, fmt.Errorf("adding the controller of SwarmServices: %w", err)
 	}
 	dependants := &controllers.DockerHostDependantsReconciler{Client: mgr.GetClient(), Recorder: mgr.GetEventRecorder(component)}
-	if err := dependants.SetupWithManager(mgr); err != nil {
+	if err := dependants.SetupWithManager(ctx, mgr); err != nil {
 		return nil, fmt.Errorf("adding the controller of DockerHosts with SwarmServices: %w", err)
 	}
 	return registerMetrics(service.Metrics)
