@@ -20,7 +20,7 @@ limitations under the License.
 //
 // All tests share this one swarm, since it takes seconds to make. Those that only have
 // services of their own on it run at once; after them, one by one, those that take nodes
-// away. Each leaves the swarm whole.
+// away, of which those run at once that share one outage. Each leaves the swarm whole.
 // What needs thousands of services, or an engine that fails at one call of many, is
 // tested on simulated swarms, in controllers.
 //

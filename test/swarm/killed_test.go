@@ -21,7 +21,6 @@ import (
 	"testing"
 	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/utils/ptr"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
@@ -30,9 +29,8 @@ import (
 // testKilledInRollout kills an engine that runs tasks of three services that are rolled
 // out: one that is looked after through another manager, one that changes to another, and
 // one that knows no other. Each says what it sees, and is rolled out when it is back.
-func testKilledInRollout(t *testing.T, b *bed) {
-	_, followers := b.roles(t)
-	victim, other := followers[0], followers[1]
+func testKilledInRollout(t *testing.T, b *part) {
+	victim, other := b.victim, b.others[0]
 	near, moving, far := b.in(b.Namespace(t)), b.in(b.Namespace(t)), b.in(b.Namespace(t))
 	near.createHosts(t, other)
 	moving.createHosts(t, victim)
@@ -45,7 +43,7 @@ func testKilledInRollout(t *testing.T, b *bed) {
 		t.Fatalf("served by %s, and there was no host but %s", moves.Status.ServedBy, victim)
 	}
 	b.startRollout(t, stays, moves, waits)
-	b.kill(t, victim)
+	b.begin(t)
 
 	far.wait(t, waits, "False/"+dcv1.ReasonHostNotReady)
 	if r := reasonOf(waits, dcv1.ConditionReconciling); r != "True/"+dcv1.ReasonHostNotReady || reasonOf(waits, dcv1.ConditionStalled) != "" {
@@ -65,7 +63,7 @@ func testKilledInRollout(t *testing.T, b *bed) {
 		}
 	}
 
-	b.heal(t)
+	b.end(t)
 	for _, svc := range []*dcv1.SwarmService{stays, moves, waits} {
 		if n := b.rolledOut(t, svc); n != 1 {
 			t.Errorf("%s was updated %d times", svc.Name, n)
@@ -75,16 +73,10 @@ func testKilledInRollout(t *testing.T, b *bed) {
 
 // testDeadNode: what ran on a node that is dead runs elsewhere where it may, and where it
 // may not the status says why, until the node is back.
-func testDeadNode(t *testing.T, b *bed) {
-	_, followers := b.roles(t)
-	victim, other := followers[0], followers[1]
-	alive := map[string]int32{}
-	for _, name := range managers {
-		if name != victim {
-			alive[name] = 1
-		}
-	}
-	b = b.in(b.Namespace(t))
+func testDeadNode(t *testing.T, p *part) {
+	victim, other := p.victim, p.others[0]
+	alive := map[string]int32{p.others[0]: 1, p.others[1]: 1}
+	b := p.in(p.Namespace(t))
 	b.createHosts(t, other)
 	run := func(name string, change func(*dcv1.SwarmServiceSpec)) *dcv1.SwarmService {
 		return b.run(t, name, func(s *dcv1.SwarmServiceSpec) { s.HostRef.Name = other; change(s) })
@@ -99,7 +91,7 @@ func testDeadNode(t *testing.T, b *bed) {
 	for _, svc := range []*dcv1.SwarmService{global, pinned, free, single} {
 		versions[svc] = b.service(t, svc.Name).Version.Index
 	}
-	b.kill(t, victim)
+	p.begin(t)
 	b.waitDown(t, victim)
 
 	down := time.Now()
@@ -126,11 +118,11 @@ func testDeadNode(t *testing.T, b *bed) {
 		t.Error(err)
 	}
 	b.wantStalled(t, pinned, dcv1.ReasonNoSuitableNode, "0 of 2 tasks run", "no suitable node")
-	if p := meta.FindStatusCondition(pinned.Status.Conditions, dcv1.ConditionDrifted); p == nil || p.Reason != dcv1.ReasonInSync {
-		t.Errorf("Drifted is %+v: a dead node is no drift", p)
+	if d := reasonOf(pinned, dcv1.ConditionDrifted); d != "False/"+dcv1.ReasonInSync {
+		t.Errorf("Drifted is %s: a dead node is no drift", d)
 	}
 
-	b.heal(t)
+	p.end(t)
 	for svc, want := range map[*dcv1.SwarmService]map[string]int32{global: onEach, single: onEach, pinned: {victim: 2}} {
 		b.until(t, svc, soon, func(s *dcv1.SwarmService) error {
 			if err := wantDistribution(s, want); err != nil {

@@ -35,14 +35,14 @@ func green(s *dcv1.SwarmServiceSpec) {
 
 // testLeaderKilled kills the leader while a rollout runs. What is asked for while there is
 // none, a change and a new service, is done once when there is another.
-func testLeaderKilled(t *testing.T, b *bed) {
-	leader, followers := b.roles(t)
-	b = b.in(b.Namespace(t))
+func testLeaderKilled(t *testing.T, p *part) {
+	leader, followers := p.victim, p.others
+	b := p.in(p.Namespace(t))
 	b.createHosts(t, followers[0]) // the first one serves
 	b.createHosts(t, followers[1])
 	svc := b.runGradual(t, "leader", followers[0])
 	b.startRollout(t, svc)
-	b.kill(t, leader)
+	p.begin(t)
 	b.change(t, svc, green)
 	born := b.create(t, "leader-born", func(s *dcv1.SwarmServiceSpec) { s.HostRef.Name = followers[1] })
 	b.until(t, born, whole, func(s *dcv1.SwarmService) error { return readyIs(s, "True/Converged") })
@@ -56,7 +56,7 @@ func testLeaderKilled(t *testing.T, b *bed) {
 	if e := b.eventCounts(t, born); b.services(t, born) != 1 || e["Normal Created"] > 1 || e["Normal Updated"]+e["Warning DriftCorrected"] != 0 {
 		t.Errorf("%d services were born, with events %v", b.services(t, born), e)
 	}
-	b.heal(t)
+	p.end(t)
 	if err := readyIs(svc, "True/Converged"); err != nil {
 		t.Error(err)
 	}

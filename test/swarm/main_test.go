@@ -26,7 +26,8 @@ import (
 )
 
 // atOnce is how many tests run at once, unless -parallel says otherwise. They mostly wait
-// for the swarm, so that more of them than there are cores take less time.
+// for the swarm, so that more of them than there are cores take less time. Two that share
+// an outage must run at once.
 const atOnce = "4"
 
 func TestMain(m *testing.M) {
@@ -84,10 +85,8 @@ func TestSwarm(t *testing.T) {
 	}{
 		{"drain", testDrain},
 		{"no manager", testNoManager},
-		{"failover", testFailover},
-		{"dead node", testDeadNode},
-		{"killed in a rollout", testKilledInRollout},
-		{"leader killed", testLeaderKilled},
+		{"manager killed", withoutFollower(outageTest{"dead node", testDeadNode}, outageTest{"rollout", testKilledInRollout})},
+		{"leader killed", withoutLeader(outageTest{"failover", testFailover}, outageTest{"rollout", testLeaderKilled})},
 		{"leader demoted", testLeaderDemoted},
 		{"quorum lost", testQuorumLost},
 	} {

@@ -18,7 +18,6 @@ package swarm
 
 import (
 	"fmt"
-	"slices"
 	"testing"
 	"time"
 
@@ -62,10 +61,9 @@ func testDrain(t *testing.T, b *bed) {
 // testFailover kills the leader of the swarm, which spec.hostRef names, and through which
 // the swarm is spoken to: another manager serves, also for writes, and the swarm is whole
 // again when it is back.
-func testFailover(t *testing.T, b *bed) {
-	victim := b.leader(t)
-	others := slices.DeleteFunc(slices.Clone(managers), func(name string) bool { return name == victim })
-	b = b.in(b.Namespace(t))
+func testFailover(t *testing.T, p *part) {
+	victim, others := p.victim, p.others
+	b := p.in(p.Namespace(t))
 	b.createHosts(t, victim) // the first one serves
 	svc := b.run(t, "failover", func(s *dcv1.SwarmServiceSpec) { spread(s); s.HostRef.Name = victim })
 	if svc.Status.ServedBy != victim {
@@ -73,7 +71,7 @@ func testFailover(t *testing.T, b *bed) {
 	}
 	b.createHosts(t, others...)
 	id := svc.Status.ServiceID
-	b.kill(t, victim)
+	p.begin(t)
 	began := time.Now()
 
 	scale := &autoscalingv1.Scale{Spec: autoscalingv1.ScaleSpec{Replicas: 2}}
@@ -92,7 +90,7 @@ func testFailover(t *testing.T, b *bed) {
 	})
 	wantReplicas(t, svc, 2)
 
-	b.heal(t)
+	p.end(t)
 	b.change(t, svc, spread)
 	b.until(t, svc, soon, func(s *dcv1.SwarmService) error {
 		if err := wantDistribution(s, onEach); err != nil {
