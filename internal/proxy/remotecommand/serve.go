@@ -87,13 +87,15 @@ var errGone = errors.New("the client has gone")
 
 // Serve joins a client to a session until the process or the connection ends, or ctx does,
 // whose cause the client is told. The error is nil where the client was told of the
-// process's end. No client can hold Serve up for longer than seconds after the end.
+// process's end and has answered. No client can hold Serve up for longer than seconds after the end.
 func Serve(ctx context.Context, c *wsock.Conn, s Session) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	reading, left := make(chan struct{}), make(chan struct{})
+	var last error // of reading
 	go func() {
 		defer close(reading)
-		cancel(readAll(ctx, c, s))
+		last = readAll(ctx, c, s)
+		cancel(last)
 	}()
 	// A client that takes nothing holds a write up, and one whose process takes nothing is
 	// not read: so who ends the connection is neither of both.
@@ -119,11 +121,19 @@ func Serve(ctx context.Context, c *wsock.Conn, s Session) error {
 		err = context.Cause(ctx) // what came first
 	}
 	<-left
+	if err == nil && !wsock.Closed(last) {
+		return errUnheard
+	}
 	return err
 }
 
-// errEnded is the end of a client that knows of its process's end.
-var errEnded = errors.New("the process has ended, and its client knows")
+var (
+	// errEnded is the end of a client that was told of its process's end.
+	errEnded = errors.New("the process has ended, and its client was told")
+	// errUnheard is of a client that did not answer that: what is written to a connection
+	// need not arrive.
+	errUnheard = errors.New("the process has ended, and whether its client knows is not known")
+)
 
 // farewell chooses the close code for what ended a connection before its process.
 func farewell(err error) (code int, reason string) {

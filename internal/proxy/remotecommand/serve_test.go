@@ -212,6 +212,29 @@ func TestResizeAndLeaving(t *testing.T) {
 	}
 }
 
+// TestUnheard: whoever vanishes about when its process ends may not have been told.
+func TestUnheard(t *testing.T) {
+	for name, answers := range map[string]bool{"an answer": true, "none": false} {
+		t.Run(name, func(t *testing.T) {
+			server, ended := serve(t, newEcho(0, true))
+			c := dial(t, server)
+			if err := c.WriteMessage(websocket.BinaryMessage, []byte{255, stdin}); err != nil {
+				t.Fatal(err)
+			}
+			if _, data, err := c.ReadMessage(); err != nil || len(data) == 0 || data[0] != end {
+				t.Fatalf("got %q, %v; want the end", data, err)
+			}
+			if answers {
+				_, _, _ = c.ReadMessage()
+			}
+			_ = c.Close()
+			if err := <-ended; (err == nil) != answers {
+				t.Errorf("the server's side ended with %v", err)
+			}
+		})
+	}
+}
+
 func dial(t *testing.T, server *httptest.Server) *websocket.Conn {
 	t.Helper()
 	dialer := websocket.Dialer{Subprotocols: []string{Protocol}, HandshakeTimeout: patient}
