@@ -152,10 +152,14 @@ func (wt *watch) loop() error {
 		timeout = timer.C
 	}
 	for {
+		// Once the right is lost nothing more is written, whatever waits.
+		if wt.ctx.Err() != nil {
+			return context.Cause(wt.ctx)
+		}
 		var err error
 		select {
 		case <-wt.ctx.Done():
-			return context.Cause(wt.ctx)
+			continue
 		case <-wt.h.options.Stopping:
 			return errDone
 		case <-timeout:

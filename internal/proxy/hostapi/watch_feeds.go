@@ -127,7 +127,10 @@ func (wt *watch) start(fd *feed) {
 				return
 			}
 		}
-		send(feedEvent{ended: true})
+		// A source whose watch was ended here has not ended.
+		if ctx.Err() == nil {
+			send(feedEvent{ended: true})
+		}
 	})
 }
 
