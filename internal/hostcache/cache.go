@@ -67,10 +67,10 @@ const (
 type Cache struct {
 	opts  Options
 	gate  *gate
-	notes notifier
+	notes notifier[Change]
 	swarm swarms
 	// swarmNotes tells of what is on swarms.
-	swarmNotes swarmNotifier
+	swarmNotes notifier[SwarmChange]
 
 	mu        sync.RWMutex
 	accessors map[Key]*accessor

@@ -18,7 +18,6 @@ package hostcache
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"k8s.io/client-go/util/workqueue"
@@ -32,44 +31,10 @@ import (
 // compose file that starts ten containers is one status write.
 const CountDebounce = 300 * time.Millisecond
 
-// notifier tells Changes to whoever asked for them.
-type notifier struct {
-	mu   sync.RWMutex
-	next int
-	fns  map[int]func(Change)
-}
-
 // Notify calls fn for every Change from now on, until cancel is called. fn is
 // called from many goroutines, must not block, and may be called once more while
 // cancel returns.
-func (c *Cache) Notify(fn func(Change)) (cancel func()) {
-	n := &c.notes
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.fns == nil {
-		n.fns = map[int]func(Change){}
-	}
-	id := n.next
-	n.next++
-	n.fns[id] = fn
-	return func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		delete(n.fns, id)
-	}
-}
-
-func (n *notifier) send(ch Change) {
-	n.mu.RLock()
-	fns := make([]func(Change), 0, len(n.fns))
-	for _, fn := range n.fns {
-		fns = append(fns, fn)
-	}
-	n.mu.RUnlock()
-	for _, fn := range fns {
-		fn(ch)
-	}
-}
+func (c *Cache) Notify(fn func(Change)) (cancel func()) { return c.notes.add(fn) }
 
 // Source feeds a DockerHost controller: a request for each host that changes.
 func (c *Cache) Source() source.Source {

@@ -159,18 +159,18 @@ func (t *swarmTurn) begin(kind engine.Kind, j *job) work {
 // in touch. before is what was known of the kind that has just been listed.
 func (t *swarmTurn) done(kind engine.Kind, before []engine.Object) {
 	t.worked()
-	notes := &t.v.cache.swarmNotes
+	cache := t.v.cache
 	if t.complete() {
 		t.v.inv.uncut()
 		t.v.setErr(nil)
 		if !t.touched {
 			t.touched = true
-			notes.send(SwarmChange{Key: t.v.key, All: true})
+			cache.swarmNotes.send(SwarmChange{Key: t.v.key, All: true})
 			return
 		}
 	}
 	if t.touched {
-		notes.compare(t.v.key, kind, before, t.v.inv.view(kind).items)
+		cache.notifySwarms(t.v.key, kind, before, t.v.inv.view(kind).items)
 	}
 }
 

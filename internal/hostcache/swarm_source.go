@@ -18,7 +18,6 @@ package hostcache
 
 import (
 	"context"
-	"sync"
 
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -39,32 +38,10 @@ type SwarmChange struct {
 	ServiceIDs []string
 }
 
-// swarmNotifier tells SwarmChanges to whoever asked for them.
-type swarmNotifier struct {
-	mu   sync.RWMutex
-	next int
-	fns  map[int]func(SwarmChange)
-}
-
 // NotifySwarms calls fn for every SwarmChange from now on, until cancel is called. fn
 // is called from many goroutines, must not block, and may be called once more while
 // cancel returns.
-func (c *Cache) NotifySwarms(fn func(SwarmChange)) (cancel func()) {
-	n := &c.swarmNotes
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.fns == nil {
-		n.fns = map[int]func(SwarmChange){}
-	}
-	id := n.next
-	n.next++
-	n.fns[id] = fn
-	return func() {
-		n.mu.Lock()
-		defer n.mu.Unlock()
-		delete(n.fns, id)
-	}
-}
+func (c *Cache) NotifySwarms(fn func(SwarmChange)) (cancel func()) { return c.swarmNotes.add(fn) }
 
 // SwarmSource feeds a controller of what is on swarms: requests maps a SwarmChange to
 // what it concerns, and must not block.
@@ -80,26 +57,10 @@ func (c *Cache) SwarmSource(requests func(SwarmChange) []reconcile.Request) sour
 	})
 }
 
-func (n *swarmNotifier) listeners() []func(SwarmChange) {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	fns := make([]func(SwarmChange), 0, len(n.fns))
-	for _, fn := range n.fns {
-		fns = append(fns, fn)
-	}
-	return fns
-}
-
-func (n *swarmNotifier) send(ch SwarmChange) {
-	for _, fn := range n.listeners() {
-		fn(ch)
-	}
-}
-
-// compare tells what differs between two listings of services or tasks; nodes concern
+// notifySwarms tells what differs between two listings of services or tasks; nodes concern
 // nobody who does not look at tasks. Nothing is compared where nobody listens.
-func (n *swarmNotifier) compare(key SwarmKey, kind engine.Kind, before, after []engine.Object) {
-	if kind == engine.Nodes || len(n.listeners()) == 0 {
+func (c *Cache) notifySwarms(key SwarmKey, kind engine.Kind, before, after []engine.Object) {
+	if kind == engine.Nodes || len(c.swarmNotes.listeners()) == 0 {
 		return
 	}
 	ch := SwarmChange{Key: key}
@@ -118,6 +79,6 @@ func (n *swarmNotifier) compare(key SwarmKey, kind engine.Kind, before, after []
 		}
 	})
 	if len(seen) > 0 {
-		n.send(ch)
+		c.swarmNotes.send(ch)
 	}
 }

@@ -125,7 +125,7 @@ func TestSwarmSource(t *testing.T) {
 		}
 		b.cache.swarmNotes.send(SwarmChange{Key: theSwarm, Names: []string{"web"}})
 		wantNext(t, q, Key{Namespace: "default", Name: "falseweb"})
-		b.cache.swarmNotes.compare(theSwarm, engine.Services, nil, []engine.Object{{ID: "1", Name: "db"}, {ID: "2", Name: "db"}})
+		b.cache.notifySwarms(theSwarm, engine.Services, nil, []engine.Object{{ID: "1", Name: "db"}, {ID: "2", Name: "db"}})
 		wantNext(t, q, Key{Namespace: "default", Name: "falsedb"})
 	})
 }
