@@ -105,6 +105,12 @@ func TestServiceConditions(t *testing.T) {
 				v.failures = false
 			}, "False/Updating", "Reconciling", "True/Updating", "False/InSync", "No such image",
 		},
+		"paused, tasks not listed since": {
+			func(v *serviceView) {
+				v.service.UpdateStatus = &engineswarm.UpdateStatus{State: engineswarm.UpdateStatePaused}
+				v.failures = false
+			}, "False/Updating", "Reconciling", "True/Updating", "False/InSync", "The engine paused the update",
+		},
 		"drift reported": {func(v *serviceView) { v.diff = someDiff(t) }, "False/DriftFound", "Stalled", "False/RolloutComplete", "True/DriftFound", "spec.replicas is 2, want 3"},
 		"removed": {
 			func(v *serviceView) { v.service, v.missing = nil, true }, "False/DriftFound", "Stalled", "False/RolloutComplete", "True/DriftFound", "removes the service again and again",

@@ -17,6 +17,8 @@ limitations under the License.
 package controllers
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,7 +33,7 @@ var onItsWay = map[string]bool{dcv1.ReasonScaling: true, dcv1.ReasonUpdating: tr
 // says before anybody was told of the change is one Event, not two.
 func withOutcome(done, news []hostEvent) []hostEvent {
 	if n := len(done); n > 0 && len(news) > 0 && arrived[news[0].reason] && changes[done[n-1].reason] {
-		done[n-1].message += " " + news[0].message
+		done[n-1].message = strings.TrimSuffix(done[n-1].message, ".") + ". " + news[0].message
 		news = news[1:]
 	}
 	return append(done, news...)

@@ -30,16 +30,16 @@ func TestWithOutcome(t *testing.T) {
 	event := func(reason, message string) hostEvent {
 		return hostEvent{corev1.EventTypeNormal, reason, "", message}
 	}
-	created, updated := event(dcv1.ReasonCreated, "Created."), event(dcv1.ReasonUpdated, "Updated.")
+	created, updated := event(dcv1.ReasonCreated, "Created."), event(dcv1.ReasonUpdated, "Updated: x is 1, want 2")
 	corrected, converged := event(dcv1.ReasonDriftCorrected, "Corrected."), event(dcv1.ReasonConverged, "All run.")
 	failed, drift := event(dcv1.ReasonTaskFailed, "One fails."), event(dcv1.ReasonDriftFound, "Drift.")
 	type list = []hostEvent
 	for name, tc := range map[string]struct{ done, news, want list }{
 		"created, and it runs":            {list{created}, list{converged}, list{event(dcv1.ReasonCreated, "Created. All run.")}},
-		"created, changed, and it runs":   {list{created, updated}, list{converged}, list{created, event(dcv1.ReasonUpdated, "Updated. All run.")}},
+		"created, changed, and it runs":   {list{created, updated}, list{converged}, list{created, event(dcv1.ReasonUpdated, "Updated: x is 1, want 2. All run.")}},
 		"created, and it fails":           {list{created}, list{failed}, list{created, failed}},
 		"what is put right is told apart": {list{corrected}, list{converged}, list{corrected, converged}},
-		"more news":                       {list{updated}, list{converged, drift}, list{event(dcv1.ReasonUpdated, "Updated. All run."), drift}},
+		"more news":                       {list{updated}, list{converged, drift}, list{event(dcv1.ReasonUpdated, "Updated: x is 1, want 2. All run."), drift}},
 		"nothing was done":                {nil, list{converged}, list{converged}},
 		"no news":                         {list{created}, nil, list{created}},
 	} {
