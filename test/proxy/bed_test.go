@@ -126,7 +126,7 @@ func (b *bed) options(t *testing.T) manager.Options {
 	pair := b.ca.Server(t, "localhost", "127.0.0.1", host, testenv.AggregatedService+"."+b.namespace+".svc")
 	o := testenv.ManagerOptions(b.namespace)
 	o.LeaderElect, o.Namespace = true, b.namespace
-	o.ProxyAddress = freeAddress(t, b.listen)
+	o.ProxyAddress = testenv.FreeAddress(t, host)
 	o.ProxyCertFile, o.ProxyKeyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	o.AuditFile = filepath.Join(dir, "audit.jsonl")
 	writeFile(t, o.ProxyCertFile, pair.Cert)
@@ -161,7 +161,7 @@ func (b *bed) httpClient(t *testing.T) *http.Client {
 	pool.AppendCertsFromPEM(b.ca.Cert)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: patient}
+	return &http.Client{Transport: transport, Timeout: 2 * patient}
 }
 
 // account makes a ServiceAccount and returns a token of its.
@@ -219,18 +219,6 @@ func writeFile(t *testing.T, path string, data []byte) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// freeAddress is one that nobody listens on; the kernel does not hand the same one out
-// again soon.
-func freeAddress(t *testing.T, at string) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // certificate signs a client certificate of the cluster for a user with a role.
