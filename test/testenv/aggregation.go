@@ -66,7 +66,7 @@ func StartAggregating(t testing.TB) *Cluster {
 	}
 	ca := testbed.NewCA(t, "front-proxy-ca")
 	pair := ca.Issue(t, testbed.ForClient, func(c *x509.Certificate) { c.Subject.CommonName = frontProxyName })
-	env := &envtest.Environment{CRDs: crds, Scheme: manager.Scheme()}
+	env := environment(crds)
 	env.ControlPlane.GetAPIServer().Configure().
 		Set("enable-aggregator-routing", "true"). // to the endpoints: nothing routes Services' addresses here
 		Set("proxy-client-cert-file", write("front-proxy.crt", pair.Cert)).
