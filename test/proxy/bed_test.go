@@ -30,12 +30,14 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/internal/access"
 	"github.com/dockercontrol/dockercontrol/internal/manager"
 	"github.com/dockercontrol/dockercontrol/test/testbed"
 	"github.com/dockercontrol/dockercontrol/test/testenv"
@@ -195,9 +197,40 @@ func (b *bed) permit(t *testing.T, name string, spec dcv1.HostPermissionSpec) *d
 		if !meta.IsStatusConditionTrue(p.Status.Conditions, dcv1.ConditionReady) {
 			return fmt.Errorf("HostPermission %s is not Ready: %+v", p.Name, p.Status.Conditions)
 		}
-		return nil
+		return b.inForce(ctx, spec)
 	})
 	return p
+}
+
+// inForce asks whether the API server goes by a grant: it looks at RoleBindings in a cache
+// of its own, which may be behind what says that one is there.
+func (b *bed) inForce(ctx context.Context, spec dcv1.HostPermissionSpec) error {
+	review := authorizationv1.SubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+		Group: access.Group, Resource: access.Resource, Subresource: string(access.Containers), Verb: string(access.Get), Namespace: b.namespace,
+	}}
+	switch who := spec.Subjects[0]; who.Kind {
+	case dcv1.SubjectServiceAccount:
+		review.User = "system:serviceaccount:" + b.namespace + ":" + who.Name
+	case dcv1.SubjectGroup:
+		review.User, review.Groups = "anybody", []string{who.Name}
+	default:
+		review.User = who.Name
+	}
+	hosts := spec.HostNames
+	if len(hosts) == 0 { // by its labels
+		hosts = []string{b.host.Name}
+	}
+	for _, host := range hosts {
+		review.ResourceAttributes.Name = host
+		asked := &authorizationv1.SubjectAccessReview{Spec: review}
+		if err := b.Client.Create(ctx, asked); err != nil {
+			return err
+		}
+		if !asked.Status.Allowed {
+			return fmt.Errorf("the API server does not allow %s anything on %s: %+v", spec.Subjects[0].Name, host, asked.Status)
+		}
+	}
+	return nil
 }
 
 // user makes a ServiceAccount with a role and returns a token of its.
