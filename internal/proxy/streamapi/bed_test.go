@@ -59,8 +59,8 @@ import (
 // patient is how long a test waits for what takes milliseconds on a quiet machine.
 const patient = 30 * time.Second
 
-// whole is how long all of an answer may take that a test reads while other things happen.
-const whole = 10 * patient
+// lasting is how long all of an answer may take that a test reads while other things happen.
+const lasting = 10 * patient
 
 // bed is a Handler behind TLS, over a started cache.
 type bed struct {
@@ -102,7 +102,7 @@ func newBed(t *testing.T, change ...func(*Options)) *bed {
 	b.server.Config.ConnContext = conn.Context
 	b.server.StartTLS()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	b.client = &http.Client{Transport: transport, Timeout: whole}
+	b.client = &http.Client{Transport: transport, Timeout: lasting}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		ended, cut := context.WithTimeout(context.Background(), patient)
