@@ -185,7 +185,7 @@ func seriesOf(list []eventsv1.Event) (count int32) {
 
 func eventually(t *testing.T, client *fake.Clientset, ok func([]eventsv1.Event) bool) []eventsv1.Event {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for {
 		list, err := client.EventsV1().Events("default").List(t.Context(), metav1.ListOptions{})
 		if err != nil {
@@ -195,7 +195,7 @@ func eventually(t *testing.T, client *fake.Clientset, ok func([]eventsv1.Event) 
 			return list.Items
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("after 10 s the Events are %+v", list.Items)
+			t.Fatalf("after 30 s the Events are %+v", list.Items)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

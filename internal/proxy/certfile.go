@@ -40,14 +40,30 @@ type certFile struct {
 	mu      sync.Mutex // held for two stat calls, and while a new pair is read
 	current *tls.Certificate
 	checked time.Time
-	seen    [2]fileVersion
+	seen    fileVersions // of current
+	told    fileVersions // of the last pair that could not be used
 }
 
-// fileVersion tells one content of a file from another. Secrets are mounted as links to a
-// directory of their own, so that a new content has another time.
-type fileVersion struct {
-	modified time.Time
-	size     int64
+// fileVersions tell one content of a pair of files from another; of one that is not there
+// there is none. Secrets are mounted as links to a directory of their own, so that a new
+// content is another file: times alone may be equal, for kernels take them from a clock that
+// stands still between two of its ticks.
+type fileVersions [2]os.FileInfo
+
+func (v fileVersions) same(other fileVersions) bool {
+	for i, a := range v {
+		b := other[i]
+		if a == nil || b == nil {
+			if a != b {
+				return false
+			}
+			continue
+		}
+		if !os.SameFile(a, b) || !a.ModTime().Equal(b.ModTime()) || a.Size() != b.Size() {
+			return false
+		}
+	}
+	return true
 }
 
 // newCertFile reads the pair, which has to be good.
@@ -65,33 +81,35 @@ func (c *certFile) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error
 		return c.current, nil
 	}
 	c.checked = now
-	if seen := c.versions(); seen != c.seen {
-		// Half of a pair may be there: the old one holds until the new one is whole.
-		if err := c.read(now, seen); err != nil {
+	if seen := c.versions(); !seen.same(c.seen) {
+		// Half of a pair may be there, or no descriptor to read it with: the old one holds until
+		// the new one is read, which is tried again and complained about once.
+		if err := c.read(now, seen); err != nil && !seen.same(c.told) {
+			c.told = seen
 			c.log.Error(err, "The proxy's new certificate cannot be used; the one before stays in use", "certificate", c.cert, "key", c.key)
 		}
 	}
 	return c.current, nil
 }
 
-func (c *certFile) read(now time.Time, seen [2]fileVersion) error {
+func (c *certFile) read(now time.Time, seen fileVersions) error {
+	c.checked = now
 	pair, err := tls.LoadX509KeyPair(c.cert, c.key)
-	c.checked, c.seen = now, seen
 	if err != nil {
 		return err
 	}
 	if c.current != nil {
 		c.log.Info("The proxy's certificate was read again", "certificate", c.cert, "notAfter", pair.Leaf.NotAfter)
 	}
-	c.current = &pair
+	c.current, c.seen = &pair, seen
 	return nil
 }
 
-// versions are those of the files; of one that is not there, none.
-func (c *certFile) versions() (v [2]fileVersion) {
+// versions are those of the files at present.
+func (c *certFile) versions() (v fileVersions) {
 	for i, name := range []string{c.cert, c.key} {
 		if info, err := os.Stat(name); err == nil {
-			v[i] = fileVersion{info.ModTime(), info.Size()}
+			v[i] = info
 		}
 	}
 	return v

@@ -147,7 +147,7 @@ func residentMiB(t *testing.T) (mib int) {
 
 // TestSlowClients has clients that never come to the point.
 func TestSlowClients(t *testing.T) {
-	r := startReady(t, func(o *Options) { o.headerTimeout = 500 * time.Millisecond })
+	r := startReady(t, func(o *Options) { o.headerTimeout = 3 * time.Second }) // which others' handshakes have, too
 	secure := func(t *testing.T) net.Conn {
 		t.Helper()
 		c, err := tls.Dial("tcp", r.Addr(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
@@ -186,10 +186,10 @@ func TestSlowClients(t *testing.T) {
 			t.Parallel()
 			c := open(t)
 			defer c.Close()
-			_ = c.SetReadDeadline(time.Now().Add(20 * time.Second))
+			_ = c.SetReadDeadline(time.Now().Add(30 * time.Second))
 			_, err := io.Copy(io.Discard, c)
 			if errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Error("after 20 s it is still open")
+				t.Error("after 30 s it is still open")
 			}
 			if resp, _ := r.do(t, client(t), "GET", "/healthz"); resp.StatusCode != http.StatusOK {
 				t.Errorf("another client: %d", resp.StatusCode)

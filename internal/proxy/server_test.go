@@ -110,7 +110,7 @@ func client(t *testing.T, certs ...tls.Certificate) *http.Client {
 		ForceAttemptHTTP2: true,
 	}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
+	return &http.Client{Transport: transport, Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error {
 		return errors.New("redirected")
 	}}
 }
@@ -150,10 +150,10 @@ func (r *running) do(t *testing.T, c *http.Client, method, path string, headers 
 // eventually waits for what happens in another goroutine.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for !ok() {
 		if time.Now().After(deadline) {
-			t.Fatalf("after 20 s: still not %s", what)
+			t.Fatalf("after 30 s: still not %s", what)
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
@@ -509,7 +509,7 @@ func TestRawPaths(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
 		if _, err := fmt.Fprint(conn, request); err != nil {
 			t.Fatal(err)
 		}

@@ -24,6 +24,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/dockercontrol/dockercontrol/internal/engine"
@@ -243,6 +244,8 @@ func TestExecInterleaved(t *testing.T) {
 	b.result()
 }
 
+// TestExecEnds has a clock that stands still while anybody works: a busy machine is late for no
+// limit.
 func TestExecEnds(t *testing.T) {
 	for _, test := range []struct {
 		name string
@@ -256,27 +259,31 @@ func TestExecEnds(t *testing.T) {
 		{"total", ExecOptions{Total: 50 * time.Millisecond}, func(*ExecClient) {}, ExecTotalLimit},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			f := newFakeExec(t)
-			f.answerKeys(4, 130)
-			b := newExecBed(t, hostsOf{f}, test.opts)
-			c := b.start(ExecRequest{TTY: true, Stdin: true, Reattachable: true})
-			test.end(c)
-			res := b.result()
-			if res.Reason != test.want || res.Leftover != nil || res.ExitCode == nil || *res.ExitCode != 130 {
-				t.Errorf("it ended as %+v", res)
-			}
-			if len(f.created) != 1 {
-				t.Error("a process that ended at ^D was killed as well")
-			}
-			<-c.Session().Done()
-			if _, _, err := b.output(c); err != nil && !errors.Is(err, ErrReplaced) {
-				t.Errorf("the client reads %v", err)
-			}
+			synctest.Test(t, func(t *testing.T) {
+				f := newFakeExec(t)
+				f.answerKeys(4, 130)
+				b := newExecBed(t, hostsOf{f}, test.opts)
+				c := b.start(ExecRequest{TTY: true, Stdin: true, Reattachable: true})
+				test.end(c)
+				res := b.result()
+				if res.Reason != test.want || res.Leftover != nil || res.ExitCode == nil || *res.ExitCode != 130 {
+					t.Errorf("it ended as %+v", res)
+				}
+				if len(f.created) != 1 {
+					t.Error("a process that ended at ^D was killed as well")
+				}
+				<-c.Session().Done()
+				if _, _, err := b.output(c); err != nil && !errors.Is(err, ErrReplaced) {
+					t.Errorf("the client reads %v", err)
+				}
+			})
 		})
 	}
 }
 
-func TestExecIsKept(t *testing.T) {
+func TestExecIsKept(t *testing.T) { synctest.Test(t, execIsKept) }
+
+func execIsKept(t *testing.T) {
 	f := newFakeExec(t)
 	f.kill = func() error { f.exit(137); return nil }
 	b := newExecBed(t, hostsOf{f}, ExecOptions{Grace: time.Second})
@@ -383,7 +390,9 @@ func TestExecLimits(t *testing.T) {
 	}
 }
 
-func TestExecClose(t *testing.T) {
+func TestExecClose(t *testing.T) { synctest.Test(t, execClose) }
+
+func execClose(t *testing.T) {
 	f := newFakeExec(t)
 	f.answerKeys(3, 1)
 	b := newExecBed(t, hostsOf{f}, ExecOptions{})

@@ -30,12 +30,14 @@ import (
 	"time"
 
 	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
+	"github.com/dockercontrol/dockercontrol/internal/access"
 	"github.com/dockercontrol/dockercontrol/internal/manager"
 	"github.com/dockercontrol/dockercontrol/test/testbed"
 	"github.com/dockercontrol/dockercontrol/test/testenv"
@@ -126,7 +128,7 @@ func (b *bed) options(t *testing.T) manager.Options {
 	pair := b.ca.Server(t, "localhost", "127.0.0.1", host, testenv.AggregatedService+"."+b.namespace+".svc")
 	o := testenv.ManagerOptions(b.namespace)
 	o.LeaderElect, o.Namespace = true, b.namespace
-	o.ProxyAddress = freeAddress(t, b.listen)
+	o.ProxyAddress = testenv.FreeAddress(t, host)
 	o.ProxyCertFile, o.ProxyKeyFile = filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	o.AuditFile = filepath.Join(dir, "audit.jsonl")
 	writeFile(t, o.ProxyCertFile, pair.Cert)
@@ -161,7 +163,7 @@ func (b *bed) httpClient(t *testing.T) *http.Client {
 	pool.AppendCertsFromPEM(b.ca.Cert)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: patient}
+	return &http.Client{Transport: transport, Timeout: 2 * patient}
 }
 
 // account makes a ServiceAccount and returns a token of its.
@@ -195,9 +197,40 @@ func (b *bed) permit(t *testing.T, name string, spec dcv1.HostPermissionSpec) *d
 		if !meta.IsStatusConditionTrue(p.Status.Conditions, dcv1.ConditionReady) {
 			return fmt.Errorf("HostPermission %s is not Ready: %+v", p.Name, p.Status.Conditions)
 		}
-		return nil
+		return b.inForce(ctx, spec)
 	})
 	return p
+}
+
+// inForce asks whether the API server goes by a grant: it looks at RoleBindings in a cache
+// of its own, which may be behind what says that one is there.
+func (b *bed) inForce(ctx context.Context, spec dcv1.HostPermissionSpec) error {
+	review := authorizationv1.SubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{
+		Group: access.Group, Resource: access.Resource, Subresource: string(access.Containers), Verb: string(access.Get), Namespace: b.namespace,
+	}}
+	switch who := spec.Subjects[0]; who.Kind {
+	case dcv1.SubjectServiceAccount:
+		review.User = "system:serviceaccount:" + b.namespace + ":" + who.Name
+	case dcv1.SubjectGroup:
+		review.User, review.Groups = "anybody", []string{who.Name}
+	default:
+		review.User = who.Name
+	}
+	hosts := spec.HostNames
+	if len(hosts) == 0 { // by its labels
+		hosts = []string{b.host.Name}
+	}
+	for _, host := range hosts {
+		review.ResourceAttributes.Name = host
+		asked := &authorizationv1.SubjectAccessReview{Spec: review}
+		if err := b.Client.Create(ctx, asked); err != nil {
+			return err
+		}
+		if !asked.Status.Allowed {
+			return fmt.Errorf("the API server does not allow %s anything on %s: %+v", spec.Subjects[0].Name, host, asked.Status)
+		}
+	}
+	return nil
 }
 
 // user makes a ServiceAccount with a role and returns a token of its.
@@ -219,18 +252,6 @@ func writeFile(t *testing.T, path string, data []byte) {
 	if err := os.WriteFile(path, data, 0o600); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// freeAddress is one that nobody listens on; the kernel does not hand the same one out
-// again soon.
-func freeAddress(t *testing.T, at string) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // certificate signs a client certificate of the cluster for a user with a role.

@@ -183,8 +183,19 @@ func (b *bed) ambiguous(t *testing.T, token, host string) {
 		"log/nobody": 404, "stats/nobody": 404, "exec/nobody?command=true&stdout=true": 404, "attach/nobody?stdout=true": 404,
 		"log/box?tailLines=many": 400, "exec/box": 400,
 	} {
-		u.do(t, code, "GET", b.on(host, path), nil, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13",
-			"Sec-WebSocket-Key", "MDEyMzQ1Njc4OWFiY2RlZg==", "Sec-WebSocket-Protocol", streamapi.Protocol+", "+remotecommand.Protocol)
+		testenv.Eventually(t, patient, func(ctx context.Context) error {
+			a, err := u.try(ctx, "GET", b.on(host, path), nil, "Connection", "Upgrade", "Upgrade", "websocket", "Sec-WebSocket-Version", "13",
+				"Sec-WebSocket-Key", "MDEyMzQ1Njc4OWFiY2RlZg==", "Sec-WebSocket-Protocol", streamapi.Protocol+", "+remotecommand.Protocol)
+			switch {
+			case err != nil:
+				return err
+			case a.code == http.StatusTooManyRequests:
+				return errors.New("the streams of before are not free yet")
+			case a.code != code:
+				t.Errorf("%s: %d, want %d: %.1000s", path, a.code, code, a.body)
+			}
+			return nil
+		})
 	}
 }
 
@@ -207,11 +218,15 @@ func (b *bed) badReaders(t *testing.T, token string, hosts []string) {
 		if i >= 4 {
 			path = streamapi.Path
 		}
-		ws, resp, err := d.DialContext(t.Context(), "wss://"+b.address+path, http.Header{"Authorization": {"Bearer " + token}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = resp.Body.Close()
+		var ws *websocket.Conn
+		testenv.Eventually(t, patient, func(ctx context.Context) error { // those of before may not be free again
+			c, resp, err := d.DialContext(ctx, "wss://"+b.address+path, http.Header{"Authorization": {"Bearer " + token}})
+			if resp != nil {
+				_ = resp.Body.Close()
+			}
+			ws = c
+			return err
+		})
 		sockets = append(sockets, ws)
 		if i >= 4 {
 			for id := range 4 {

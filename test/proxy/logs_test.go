@@ -40,8 +40,9 @@ import (
 )
 
 // numbered writes 40,000 numbered lines to each of both streams at once, together about
-// 10,000 a second.
-const numbered = `w() { i=0; while [ $i -lt 40000 ]; do i=$((i+1)); echo "$1 $i"; [ $((i%500)) = 0 ] && sleep 0.05; done; }; w out & w err >&2 & wait`
+// 10,000 a second, and ends when it is told so by a file: then everybody who follows it is
+// there when the engine is killed.
+const numbered = `w() { i=0; while [ $i -lt 40000 ]; do i=$((i+1)); echo "$1 $i"; [ $((i%500)) = 0 ] && sleep 0.05; done; }; w out & w err >&2 & wait; until [ -e /end ]; do sleep 0.1; done`
 
 // followed is how long a log may take altogether, on a busy machine.
 const followed = 3 * time.Minute
@@ -88,6 +89,10 @@ func testLogsLoseNothing(t *testing.T, begin begin) {
 	midway()
 	b.engine.Kill(t)
 	b.engine.Start(t)
+	for _, driver := range drivers {
+		created := decode[struct{ ID string }](t, b.engine.Call(t, http.MethodPost, "/containers/"+driver+"/exec", map[string]any{"Cmd": []string{"touch", "/end"}}))
+		b.engine.Call(t, http.MethodPost, "/exec/"+created.ID+"/start", map[string]any{"Detach": true})
+	}
 	group.Wait()
 	broken := 0
 	for _, driver := range drivers {

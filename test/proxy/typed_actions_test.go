@@ -55,10 +55,12 @@ func (b *bed) testLife(t *testing.T, u *httpUser) {
 	if !slices.Contains(inspected.Config.Env, "A=b") {
 		t.Errorf("inspect has %+v", inspected)
 	}
-	top := u.do(t, 200, "GET", b.typed("containers/life/top"), nil)
-	if !strings.Contains(string(top.body), "sleep 600") {
-		t.Errorf("top is %s", top.body)
-	}
+	u.eventually(t, 200, "GET", b.typed("containers/life/top"), nil, func(a answer) error { // at first it is the runtime's
+		if !strings.Contains(string(a.body), "sleep 600") {
+			return fmt.Errorf("top is %s", a.body)
+		}
+		return nil
+	})
 	if r := runCommand(t, b.direct(t).command(t, "docker", "exec", "life", "touch", "/made")); r.Code != 0 {
 		t.Fatal(r)
 	}

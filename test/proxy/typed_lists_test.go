@@ -20,6 +20,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -75,7 +76,7 @@ func (b *bed) testLists(t *testing.T, u, fleet *httpUser) {
 	if want := b.engine.Info(t)["ID"]; info.Docker.ID != want {
 		t.Errorf("info is of the engine %q, want %q", info.Docker.ID, want)
 	}
-	one := decode[item](t, u.do(t, 200, "GET", b.typed("containers/"+web), nil).body)
+	one := decode[item](t, u.eventually(t, 200, "GET", b.typed("containers/"+web), nil).body)
 	if one.Metadata.Name != "web" {
 		t.Errorf("one container is %+v", one)
 	}
@@ -88,10 +89,18 @@ func (b *bed) testPages(t *testing.T, u *httpUser) {
 		want[b.run(t, fmt.Sprintf("page-%d", i), map[string]string{"of": "pages"})] = true
 	}
 	path := b.typed("containers") + "?labelSelector=of%3Dpages"
-	// Both replicas have to know all.
-	for range 2 {
-		u.eventually(t, 200, "GET", path, nil, has(len(want)))
-	}
+	// Both replicas have to know all: they are asked in turn.
+	agreed := 0
+	u.eventually(t, 200, "GET", path, nil, func(a answer) error {
+		if err := has(len(want))(a); err != nil {
+			agreed = 0
+			return err
+		}
+		if agreed++; agreed < 2 {
+			return errors.New("one replica is to be asked yet")
+		}
+		return nil
+	})
 	var got []string
 	for next, pages := "", 1; ; pages++ {
 		page := decode[list](t, u.do(t, 200, "GET", path+"&limit=2&continue="+url.QueryEscape(next), nil).body)
@@ -133,7 +142,9 @@ func (u *httpUser) watch(t *testing.T, path string) (events <-chan watchEvent, e
 		t.Fatal(err)
 	}
 	req.Header = u.header
-	resp, err := u.client.Do(req)
+	client := *u.client
+	client.Timeout = 0
+	resp, err := client.Do(req)
 	if err != nil || resp.StatusCode != http.StatusOK {
 		cancel()
 		t.Fatalf("watching %s: %v, %v", path, resp, err)

@@ -83,7 +83,7 @@ func start() (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := &envtest.Environment{CRDs: crds, Scheme: manager.Scheme()}
+	env := environment(crds)
 	cfg, err := env.Start()
 	if err != nil {
 		return nil, err
@@ -100,6 +100,16 @@ func start() (*Cluster, error) {
 		return nil, errors.Join(err, env.Stop())
 	}
 	return cluster, nil
+}
+
+// environment is a control plane that may take as long to start and to stop as anything
+// here: envtest's own 20 s for each process, and 10 s for the CRDs, are those of a machine
+// that does nothing else.
+func environment(crds []*apiextensionsv1.CustomResourceDefinition) *envtest.Environment {
+	return &envtest.Environment{
+		CRDs: crds, Scheme: manager.Scheme(), CRDInstallOptions: envtest.CRDInstallOptions{MaxTime: patience},
+		ControlPlaneStartTimeout: 2 * patience, ControlPlaneStopTimeout: 2 * patience,
+	}
 }
 
 func customResourceDefinitions() ([]*apiextensionsv1.CustomResourceDefinition, error) {

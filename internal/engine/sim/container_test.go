@@ -204,14 +204,14 @@ func TestWaits(t *testing.T) {
 func TestPauseStopsTime(t *testing.T) {
 	c := serve(t, Options{Images: 1})
 	loop := c.script("loop", "while :; do echo x; sleep 0.01; done")
-	nap := c.create("nap", map[string]any{"Cmd": []string{"sleep", "0.05"}})
+	nap := c.create("nap", map[string]any{"Cmd": []string{"sleep", "2"}})
 	c.must(204, "POST", "/containers/nap/start", nil)
 	for _, id := range []string{loop, nap} {
 		c.must(204, "POST", "/containers/"+id+"/pause", nil)
 	}
 	length := func() int { return len(c.must(200, "GET", "/containers/loop/logs?stdout=1", nil)) }
 	before := length()
-	time.Sleep(150 * time.Millisecond) // long enough for the nap to be over
+	time.Sleep(2500 * time.Millisecond) // long enough for the nap to be over
 	if after := length(); after > before+20 {
 		t.Errorf("a paused container wrote %d bytes", after-before)
 	}

@@ -219,7 +219,7 @@ func (b *engineBed) testRollBack(t *testing.T) {
 	} {
 		b.image("svc:latest", name, config)
 		before := b.volumes()
-		v := b.job("containers/svc/recreate", map[string]any{"watchSeconds": 20})
+		v := b.job("containers/svc/recreate", map[string]any{"watchSeconds": 45})
 		if v.State != jobs.Failed || v.Error.Reason != rolledBack {
 			t.Fatalf("%s: the job is %s, %s, %+v", name, v.State, v.Result, v.Error)
 		}

@@ -51,7 +51,7 @@ import (
 const (
 	namespace = "default"
 	hostName  = "local"
-	patient   = 20 * time.Second
+	patient   = time.Minute
 )
 
 // bed is a proxy in front of a scripted engine.

@@ -212,7 +212,7 @@ func TestWatchEnds(t *testing.T) {
 	b := newBed(t)
 	b.host(web, container("a1", "one"))
 	b.grants.grant("admin", web, all...)
-	w := b.watch("admin", ofWeb+"containers?watch=1&timeoutSeconds=1")
+	w := b.watch("admin", ofWeb+"containers?watch=1&timeoutSeconds=3")
 	w.want("ADDED shop/web a1", "BOOKMARK initial")
 	w.wantEnd()
 

@@ -79,9 +79,18 @@ type bed struct {
 	as     caller.Caller // set before the first request
 }
 
+// deadlines are what a bed's server gives requests and answers, but in the test of them.
+const deadlines = 30 * time.Second
+
 // newBed serves a relay to upstream. The configuration has all the credentials that must
 // not be used.
 func newBed(t *testing.T, upstream http.HandlerFunc) *bed {
+	t.Helper()
+	return newImpatientBed(t, upstream, deadlines)
+}
+
+// newImpatientBed is newBed with a server that gives requests and answers so long.
+func newImpatientBed(t *testing.T, upstream http.HandlerFunc, deadline time.Duration) *bed {
 	t.Helper()
 	up := httptest.NewUnstartedServer(upstream)
 	up.EnableHTTP2 = true
@@ -91,12 +100,12 @@ func newBed(t *testing.T, upstream http.HandlerFunc) *bed {
 		Host: up.URL + "/base", TLSClientConfig: rest.TLSClientConfig{Insecure: true},
 		BearerToken: "the-managers", Username: "manager", Password: "secret",
 		Impersonate: rest.ImpersonationConfig{UserName: "root"},
-	})
+	}, deadline)
 }
 
 // serveBed serves a relay over TLS, HTTP/2 included, by a server that gives requests and
-// answers 2 s.
-func serveBed(t *testing.T, config *rest.Config) *bed {
+// answers so long.
+func serveBed(t *testing.T, config *rest.Config, deadline time.Duration) *bed {
 	t.Helper()
 	b := &bed{trail: &trail{}, as: ada}
 	relay, err := New(Options{RESTConfig: config, Audit: b.trail, Log: logr.Discard()})
@@ -109,7 +118,7 @@ func serveBed(t *testing.T, config *rest.Config) *bed {
 		relay.ServeHTTP(w, r.WithContext(caller.With(r.Context(), &as)))
 	}))
 	down.EnableHTTP2 = true
-	down.Config.WriteTimeout, down.Config.ReadTimeout = 2*time.Second, 2*time.Second
+	down.Config.WriteTimeout, down.Config.ReadTimeout = deadline, deadline
 	down.StartTLS()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, ForceAttemptHTTP2: true}
 	b.url, b.client = down.URL, &http.Client{

@@ -201,7 +201,7 @@ func TestUpstreamFaults(t *testing.T) {
 		})
 	}
 	t.Run("is away", func(t *testing.T) {
-		resp, body := serveBed(t, &rest.Config{Host: "https://127.0.0.1:1"}).ask(t, "GET "+hosts, "", nil)
+		resp, body := serveBed(t, &rest.Config{Host: "https://127.0.0.1:1"}, deadlines).ask(t, "GET "+hosts, "", nil)
 		if code(t, body) != 503 || resp.Header.Get("Retry-After") == "" || strings.Contains(body, "127.0.0.1") {
 			t.Errorf("got %s", body)
 		}

@@ -99,11 +99,12 @@ func TestWatchOutlivesTheServersDeadlines(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			u := newWatched()
-			b := newBed(t, u.ServeHTTP)
+			const deadline = 5 * time.Second // which a handshake has, too
+			b := newImpatientBed(t, u.ServeHTTP, deadline)
 			b.client.Transport.(*http.Transport).ForceAttemptHTTP2 = h2
 			lines, closeBody := b.watch(t)
 			defer closeBody()
-			for i, pause := range []time.Duration{0, 3 * time.Second, 0} {
+			for i, pause := range []time.Duration{0, deadline + time.Second, 0} {
 				<-time.After(pause)
 				u.next <- fmt.Sprint(i)
 				if line, err := lines.ReadString('\n'); err != nil || line != fmt.Sprintln(i) {
@@ -123,7 +124,7 @@ func TestWatchEnds(t *testing.T) {
 		"when the right is gone":       func(_ *bed, u *watched) { u.denied.Store(true) },
 		"when the token is refused":    func(_ *bed, u *watched) { u.code.Store(http.StatusUnauthorized) },
 		"when nobody can be asked":     func(_ *bed, u *watched) { u.code.Store(http.StatusInternalServerError) },
-		"when the credentials ran out": func(b *bed, _ *watched) { b.as.Expires = time.Now().Add(5 * time.Second) },
+		"when the credentials ran out": func(b *bed, _ *watched) { b.as.Expires = time.Now().Add(15 * time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

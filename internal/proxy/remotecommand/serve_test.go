@@ -39,7 +39,7 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/proxy/wsock"
 )
 
-const patient = 20 * time.Second
+const patient = 30 * time.Second
 
 // echo is a session that says what it is told, and ends with stdin.
 type echo struct {

@@ -59,6 +59,9 @@ import (
 // patient is how long a test waits for what takes milliseconds on a quiet machine.
 const patient = 30 * time.Second
 
+// lasting is how long all of an answer may take that a test reads while other things happen.
+const lasting = 10 * patient
+
 // bed is a Handler behind TLS, over a started cache.
 type bed struct {
 	*testing.T
@@ -99,7 +102,7 @@ func newBed(t *testing.T, change ...func(*Options)) *bed {
 	b.server.Config.ConnContext = conn.Context
 	b.server.StartTLS()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
-	b.client = &http.Client{Transport: transport, Timeout: patient}
+	b.client = &http.Client{Transport: transport, Timeout: lasting}
 	t.Cleanup(func() {
 		transport.CloseIdleConnections()
 		ended, cut := context.WithTimeout(context.Background(), patient)
@@ -184,6 +187,18 @@ func (b *bed) run(e *sim.Engine, key hostcache.Key, name string, command ...stri
 	b.eventually("the inventory has "+name, func() bool {
 		listing, err := b.cache.List(key, engine.Containers)
 		return err == nil && slices.ContainsFunc(listing.Items, func(o engine.Object) bool { return o.ID == id })
+	})
+	return id
+}
+
+// ran is run for a command that ends by itself: it waits until the inventory has the end,
+// and thus the engine all that the command wrote.
+func (b *bed) ran(e *sim.Engine, key hostcache.Key, name string, command ...string) (id string) {
+	b.Helper()
+	id = b.run(e, key, name, command...)
+	b.eventually(name+" has ended", func() bool {
+		listing, _ := b.cache.List(key, engine.Containers)
+		return slices.ContainsFunc(listing.Items, func(o engine.Object) bool { return o.ID == id && o.State == "exited" })
 	})
 	return id
 }
@@ -310,6 +325,7 @@ func (s *socket) read() (said, error) {
 // next reads a message that must come.
 func (s *socket) next() said {
 	s.t.Helper()
+	_ = s.ws.SetReadDeadline(time.Now().Add(patient))
 	m, err := s.read()
 	if err != nil {
 		s.t.Fatalf("reading from a WebSocket: %v", err)

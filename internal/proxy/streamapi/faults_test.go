@@ -69,9 +69,10 @@ func onBothEngines(t *testing.T, test func(b *bed, key hostcache.Key)) {
 
 func newFaultBed(t *testing.T) *bed {
 	t.Helper()
-	b := newBed(t, func(o *Options) { o.Streams = limit.NewCounter(10_000); o.Limits.Viewers = 10_000 })
-	b.handler.ping = time.Second
-	return b
+	return newBed(t, func(o *Options) {
+		o.Streams, o.Limits.Viewers = limit.NewCounter(10_000), 10_000
+		o.Limits.QueueBytes = 64 << 20 // 16 s: who is steady is not slow because this machine is
+	})
 }
 
 // steady is a viewer that does nothing wrong, and must not notice those who do.
@@ -235,6 +236,7 @@ func (b *bed) openAndClose(key hostcache.Key, way int) error {
 func TestBadClients(t *testing.T) {
 	onBothEngines(t, func(b *bed, key hostcache.Key) {
 		b.leavesNothing(key, func() {
+			b.handler.ping = time.Second // for those to come; the steady viewer has the time that all have
 			w := &vanishing{backend: strings.TrimPrefix(b.server.URL, "https://")}
 			address := w.listen(t)
 			var clients []net.Conn

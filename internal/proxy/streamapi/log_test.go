@@ -45,7 +45,7 @@ func nextLine(t *testing.T, r *bufio.Reader) string {
 func TestLogText(t *testing.T) {
 	b := newBed(t)
 	e, key := b.simulate("one", sim.Options{})
-	b.run(e, key, "web", "sh", "-c", "echo one; echo two >&2; echo three")
+	b.ran(e, key, "web", "sh", "-c", "echo one; echo two >&2; echo three")
 	for query, want := range map[string]string{
 		"":                                "one\ntwo\nthree\n",
 		"?tailLines=1":                    "three\n",
@@ -75,7 +75,7 @@ func TestLogText(t *testing.T) {
 func TestLogJSON(t *testing.T) {
 	b := newBed(t)
 	e, key := b.simulate("one", sim.Options{})
-	b.run(e, key, "web", "sh", "-c", `i=0; while [ $i -lt 9 ]; do i=$((i+1)); echo "line $i"; done; printf 'no newline'`)
+	b.ran(e, key, "web", "sh", "-c", `i=0; while [ $i -lt 9 ]; do i=$((i+1)); echo "line $i"; done; printf 'no newline'`)
 	type line struct {
 		Type, Stream, Text, Cursor string
 	}
@@ -218,7 +218,7 @@ func TestStreamLimits(t *testing.T) {
 func TestSearch(t *testing.T) {
 	b := newBed(t)
 	e, key := b.simulate("one", sim.Options{})
-	b.run(e, key, "web", "sh", "-c", `i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo "line $i"; done`)
+	b.ran(e, key, "web", "sh", "-c", `i=0; while [ $i -lt 300 ]; do i=$((i+1)); echo "line $i"; done`)
 	type page struct {
 		Kind     string
 		Metadata struct{ Continue string }
@@ -259,7 +259,7 @@ func TestSearch(t *testing.T) {
 func TestLogSocket(t *testing.T) {
 	b := newBed(t)
 	e, key := b.simulate("one", sim.Options{})
-	id := b.run(e, key, "web", "sh", "-c", "echo one; echo two >&2; echo three")
+	id := b.ran(e, key, "web", "sh", "-c", "echo one; echo two >&2; echo three")
 	read := func(query string) (lines []stream.Line, cursors []string) {
 		s := b.dial("ann", b.path(key, "log/web"+query))
 		if m := s.next(); m.Type != "subscribed" || m.ID != 0 {

@@ -136,11 +136,17 @@ func TestSelectedLogsOnce(t *testing.T) {
 	one, first := f.host("one", sim.Options{}, nil)
 	two, second := f.host("two", sim.Options{}, nil)
 	f.labelled(one, "one", "web", talk("runs"), "app", "web")
-	f.labelled(one, "one", "job", "echo ended", "app", "web")
+	job := f.labelled(one, "one", "job", "echo ended", "app", "web")
 	f.labelled(two, "two", "web", talk("elsewhere"), "app", "web", "token", "canary")
 	f.create(second, "never", map[string]string{"app": "web"}, "true")
 	f.inInventory("one", 2)
 	f.inInventory("two", 2)
+	f.eventually("the job has ended", func() bool { return f.stateOf("one", job) == "exited" })
+	spoken := map[string]bool{}
+	f.logs("ann", fleetLog, "labelSelector", "app=web", "follow", "true").until("what runs has spoken", func(l lineSeen) bool {
+		spoken[l.Text] = true
+		return spoken["runs"] && spoken["elsewhere"]
+	})
 	read := func(who, path string, query ...string) []string {
 		t.Helper()
 		var got []string

@@ -73,7 +73,7 @@ func TestStatsOnce(t *testing.T) {
 	e, key := b.simulate("one", sim.Options{})
 	id := b.run(e, key, "web", "sleep", "infinity")
 	b.run(e, key, "db", "sleep", "infinity")
-	stopped := b.run(e, key, "job", "true")
+	stopped := b.ran(e, key, "job", "true")
 	for _, name := range []string{"web", id, id[:12]} {
 		all := linesOf[statsSeen](t, b.get("ann", b.path(key, "stats/"+name+"?follow=false"))).all()
 		if len(all) != 1 || all[0].Container != id || all[0].State != stream.StatsRunning || all[0].Sample.CPUPercent == nil || all[0].Sample.NetworkRxRate == nil {
