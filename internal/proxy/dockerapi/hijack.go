@@ -54,6 +54,9 @@ func (x *exchange) takeOver(ctx context.Context) error {
 	if x.r.ProtoMajor != 1 {
 		return apistatus.New(http.StatusHTTPVersionNotSupported, "BadRequest", "this takes the connection over, which HTTP/2 has no way for; use HTTP/1.1")
 	}
+	// From here on: once the connection is taken over, the server's own end waits for it no more.
+	ctx, leave := x.h.Tunnels.enter(ctx)
+	defer leave()
 	if err := x.readHijackBody(); err != nil {
 		return err
 	}
@@ -151,8 +154,6 @@ func (x *exchange) tunnel(ctx context.Context, resp *http.Response, upstream net
 		return fmt.Errorf("taking the client's connection over: %w", err)
 	}
 	t := &tunnelled{r: x.r, down: down, in: io.MultiReader(bytes.NewReader(ahead), down), up: upstream, out: early}
-	ctx, leave := x.h.Tunnels.enter(ctx)
-	defer leave()
 	defer metrics.Open(ctx, metrics.Tunnel)()
 	stop := context.AfterFunc(ctx, t.reset)
 	defer stop()

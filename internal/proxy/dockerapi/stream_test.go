@@ -461,6 +461,42 @@ func TestDrainWaits(t *testing.T) {
 	}
 }
 
+// TestDrainWaitsForWhatBegins: a tunnel whose engine has not answered yet is one, too; after
+// the drain there is none.
+func TestDrainWaitsForWhatBegins(t *testing.T) {
+	b := newBed(t)
+	begun, answer := make(chan struct{}), make(chan struct{})
+	b.engine.HandleFunc("POST /containers/a/attach", func(w http.ResponseWriter, r *http.Request) {
+		close(begun)
+		<-answer
+		hijack("101 UPGRADED", func(c *net.UnixConn, _ io.Reader) { _, _ = io.WriteString(c, "bye") })(w, r)
+	})
+	got := make(chan string, 1)
+	go func() {
+		_, r, _ := b.raw("ada", "/containers/a/attach", "Connection", "Upgrade", "Upgrade", "tcp")
+		text, _ := io.ReadAll(r)
+		got <- string(text)
+	}()
+	<-begun
+	drained := make(chan int, 1)
+	go func() { drained <- b.Tunnels.Drain(t.Context()) }()
+	select {
+	case <-drained:
+		t.Error("the drain did not wait")
+	case <-time.After(200 * time.Millisecond): // nothing happens
+	}
+	close(answer)
+	if text := <-got; text != "bye" {
+		t.Errorf("got %q", text)
+	}
+	if n := <-drained; n != 0 {
+		t.Errorf("%d tunnels were cut", n)
+	}
+	if _, _, resp := b.raw("ada", "/containers/a/attach", "Connection", "Upgrade", "Upgrade", "tcp"); resp.StatusCode != http.StatusServiceUnavailable {
+		t.Errorf("after the drain: %d", resp.StatusCode)
+	}
+}
+
 func TestHijackRefused(t *testing.T) {
 	b := newBed(t)
 	b.engine.HandleFunc("POST /containers/gone/attach", func(w http.ResponseWriter, _ *http.Request) {
