@@ -58,6 +58,8 @@ func (e *ExecSessions) Attach(ctx context.Context, req AttachRequest) (*ExecClie
 	if err := e.reserve(); err != nil {
 		return nil, err
 	}
+	ctx, stop := e.whileOpen(ctx)
+	defer stop()
 	client, err := e.startAttach(ctx, eng, req)
 	if err != nil {
 		e.settle(nil)

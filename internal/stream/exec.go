@@ -107,8 +107,10 @@ func (o ExecOptions) withDefaults() ExecOptions {
 type ExecSessions struct {
 	hosts      Hosts
 	opts       ExecOptions
-	recordings *recordings // nil: none are taken
-	wg         sync.WaitGroup
+	recordings *recordings     // nil: none are taken
+	wg         sync.WaitGroup  // of sessions, those that start included
+	ctx        context.Context // ends when Close has waited long enough
+	cut        context.CancelFunc
 
 	mu       sync.Mutex
 	sessions map[string]*ExecSession
@@ -119,7 +121,9 @@ type ExecSessions struct {
 // NewExecSessions makes an empty set. Close ends it.
 func NewExecSessions(hosts Hosts, opts ExecOptions) *ExecSessions {
 	opts = opts.withDefaults()
-	return &ExecSessions{hosts: hosts, opts: opts, recordings: newRecordings(opts), sessions: map[string]*ExecSession{}}
+	e := &ExecSessions{hosts: hosts, opts: opts, recordings: newRecordings(opts), sessions: map[string]*ExecSession{}}
+	e.ctx, e.cut = context.WithCancel(context.Background())
+	return e
 }
 
 // Options are those the sessions have.
@@ -170,11 +174,13 @@ func (e *ExecSessions) Close(ctx context.Context) {
 	select {
 	case <-done:
 	case <-ctx.Done():
+		e.cut()
 		for _, s := range e.all() {
 			s.cancel()
 		}
 		<-done
 	}
+	e.cut()
 	for _, s := range e.all() {
 		s.forget()
 	}
@@ -186,7 +192,8 @@ func (e *ExecSessions) all() []*ExecSession {
 	return slices.Collect(maps.Values(e.sessions))
 }
 
-// reserve takes a place for a session that is about to start.
+// reserve takes a place for a session that is about to start, which Close waits for from
+// then on: what starts must not outlive it unseen.
 func (e *ExecSessions) reserve() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -197,7 +204,18 @@ func (e *ExecSessions) reserve() error {
 		return tooMany("exec and attach sessions on this replica", e.opts.MaxSessions)
 	}
 	e.starting++
+	e.wg.Add(1)
 	return nil
+}
+
+// whileOpen is ctx, which also ends when Close has waited long enough.
+func (e *ExecSessions) whileOpen(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(e.ctx, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // settle gives a reserved place back, or to the session.
@@ -206,12 +224,15 @@ func (e *ExecSessions) settle(s *ExecSession) {
 	defer e.mu.Unlock()
 	e.starting--
 	if s == nil {
+		e.wg.Done()
 		return
 	}
 	e.sessions[s.info.ID] = s
-	e.wg.Add(1)
 	if e.closed { // while it started
 		s.End(ExecShutdown)
+	}
+	if e.ctx.Err() != nil {
+		s.cancel()
 	}
 }
 

@@ -153,6 +153,8 @@ func (e *ExecSessions) Start(ctx context.Context, req ExecRequest) (*ExecClient,
 	if err := e.reserve(); err != nil {
 		return nil, err
 	}
+	ctx, stop := e.whileOpen(ctx)
+	defer stop()
 	client, err := e.startExec(ctx, eng, req)
 	if err != nil {
 		e.settle(nil)

@@ -235,6 +235,10 @@ func (s *ExecSession) watch() ExecResult {
 			}
 			idle.Reset(s.opts.Idle - quiet)
 		case <-vanished:
+			if s.attached() { // and changed says so at the same time
+				vanished = nil
+				continue
+			}
 			return s.terminate(ExecVanished)
 		case <-s.changed:
 			vanished = nil

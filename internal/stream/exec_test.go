@@ -390,31 +390,6 @@ func TestExecLimits(t *testing.T) {
 	}
 }
 
-func TestExecClose(t *testing.T) { synctest.Test(t, execClose) }
-
-func execClose(t *testing.T) {
-	f := newFakeExec(t)
-	f.answerKeys(3, 1)
-	b := newExecBed(t, hostsOf{f}, ExecOptions{})
-	b.start(ExecRequest{TTY: true, Stdin: true})
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	b.ExecSessions.Close(ctx)
-	if res := b.result(); res.Reason != ExecShutdown || res.ExitCode == nil {
-		t.Errorf("it ended as %+v", res)
-	}
-	stuck := newFakeExec(t)
-	stuck.kill = func() error { return nil } // has no effect
-	b = newExecBed(t, hostsOf{stuck}, ExecOptions{})
-	b.start(ExecRequest{TTY: true, Stdin: true})
-	ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	b.ExecSessions.Close(ctx)
-	if res := b.result(); res.Reason != ExecShutdown || res.Leftover == nil {
-		t.Errorf("a process that does not end ended as %+v", res)
-	}
-}
-
 // TestExecMany opens and closes sessions; TestMain looks for what they leave.
 func TestExecMany(t *testing.T) {
 	for range 500 {

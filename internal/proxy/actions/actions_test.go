@@ -17,15 +17,23 @@ limitations under the License.
 package actions
 
 import (
+	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"k8s.io/apiserver/pkg/authentication/user"
 
 	"github.com/dockercontrol/dockercontrol/internal/access"
 	"github.com/dockercontrol/dockercontrol/internal/audit"
+	"github.com/dockercontrol/dockercontrol/internal/engine"
 	"github.com/dockercontrol/dockercontrol/internal/engine/sim"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/jobs"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/route"
 )
 
@@ -142,6 +150,66 @@ func TestTableAgreesWithPassThrough(t *testing.T) {
 		if err != nil || len(line.rights) != 1 || line.rights[0] != req.Right {
 			t.Errorf("%s takes %v; %q takes %v, %v", name, line.rights, same[name], req.Right, err)
 		}
+	}
+}
+
+// TestCanceledJob: the one who cancels is told so, and not how the engine's call ended.
+func TestCanceledJob(t *testing.T) {
+	b, _ := simBed(t, sim.Options{}, nil)
+	r := httptest.NewRequest(http.MethodPost, hostPath+"images/pull", nil)
+	at, _, err := route.Parse(r.URL.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	c := &call{
+		a: b.actions, w: w, r: r, ctx: t.Context(), line: &action{verb: "pull", kind: kindImage}, route: at,
+		who: &caller.Caller{User: &user.DefaultInfo{Name: "Admin", UID: "uid of Admin"}},
+	}
+	err = c.submit(jobPull, "web", func(ctx context.Context, _ *jobs.Progress) (any, error) {
+		<-ctx.Done()
+		return nil, engine.Errorf(engine.ClassCanceled, "", "the call was given up")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := answer{body: w.Body.Bytes()}
+	var v jobs.View
+	b.decode(begun.body, &v)
+	b.must(202, "DELETE", "jobs/"+v.Metadata.Name, nil)
+	if v = b.wait(begun); v.State != jobs.Canceled || v.Error == nil || v.Error.Code != 409 || v.Error.Message != jobs.ErrCanceled.Error() {
+		t.Errorf("the job is %s, %+v", v.State, v.Error)
+	}
+}
+
+// TestLateAnswer: an action may take longer than the server gives an answer, over HTTP/2 too.
+func TestLateAnswer(t *testing.T) {
+	b, _ := simBed(t, sim.Options{}, nil)
+	const answerTimeout = time.Second
+	for _, http2 := range []bool{false, true} {
+		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c := &call{
+				a: b.actions, w: w, r: r, ctx: r.Context(), line: &action{verb: "stop", kind: kindContainer},
+				who: &caller.Caller{User: &user.DefaultInfo{Name: "Admin"}},
+			}
+			err := c.do("web", func(context.Context) error { time.Sleep(2 * answerTimeout); return nil })
+			if err == nil {
+				err = c.succeeded("web", "", "stopped")
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}))
+		server.EnableHTTP2, server.Config.WriteTimeout = http2, answerTimeout
+		server.StartTLS()
+		resp, err := server.Client().Post(server.URL, "", nil)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Errorf("HTTP/2: %t: got %v, %v", http2, resp, err)
+		}
+		if err == nil {
+			_ = resp.Body.Close()
+		}
+		server.Close()
 	}
 }
 

@@ -123,6 +123,11 @@ func (c *call) record(name string) audit.Record {
 // end does not cut short what an engine was told to do, whose outcome would be unknown.
 func (c *call) do(name string, act func(ctx context.Context) error) error {
 	ctx := context.WithoutCancel(c.ctx)
+	// A stop may take its grace of up to an hour, and has an answer all the same: the server's
+	// deadline is for how long the client takes over it.
+	control := http.NewResponseController(c.w)
+	_ = control.SetWriteDeadline(time.Time{})
+	defer func() { _ = control.SetWriteDeadline(time.Now().Add(answerPatience)) }()
 	return audit.Do(ctx, c.a.opts.Recorder, c.record(name), act)
 }
 
@@ -146,7 +151,10 @@ func (c *call) fail(err error) {
 }
 
 // statusError turns the errors of engines and of the audit trail into a Status.
-func statusError(err error) error {
+func statusError(err error) error { return apistatus.FromEngine(explained(err)) }
+
+// explained is statusError but for the errors that an engine's class explains.
+func explained(err error) error {
 	switch {
 	case errors.Is(err, audit.ErrRefused):
 		return apistatus.Unavailable("the audit trail cannot be written, so nothing was done; try again")
@@ -156,8 +164,11 @@ func statusError(err error) error {
 	case engine.CauseOf(err) == engine.CauseRegistryDenied:
 		return apistatus.New(http.StatusForbidden, metav1.StatusReasonForbidden, "the registry refused: %s; name a Secret with credentials for it in pullSecret", err)
 	}
-	return apistatus.FromEngine(err)
+	return err
 }
+
+// answerPatience is how long a client may take over an answer.
+const answerPatience = time.Minute
 
 // stopPatience bounds the grace that a request may ask for.
 const stopPatience = time.Hour

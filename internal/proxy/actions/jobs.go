@@ -51,10 +51,8 @@ func (c *call) submit(typ, object string, run func(ctx context.Context, p *jobs.
 				result, err = run(ctx, p)
 				return err
 			})
-			if err != nil {
-				err = statusError(err)
-			}
-			return result, err
+			// Where the job's context has ended, the job knows why an engine's call failed.
+			return result, explained(err)
 		},
 	})
 	if err != nil {

@@ -249,7 +249,7 @@ func (b *engineBed) testRollBack(t *testing.T) {
 		return strings.Contains(string(v.Progress), "Watching")
 	})
 	b.must(202, "DELETE", "jobs/"+v.Metadata.Name, nil)
-	if v = b.wait(begun); v.State != jobs.Canceled {
+	if v = b.wait(begun); v.State != jobs.Canceled || !strings.Contains(v.Error.Message, jobs.ErrCanceled.Error()+"; ") {
 		t.Errorf("the canceled job is %s, %+v", v.State, v.Error)
 	}
 	if c := b.box("svc"); c.ID != old.ID || c.State.Status != "running" {

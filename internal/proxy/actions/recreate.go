@@ -388,8 +388,8 @@ func message(err error) string {
 		return statusError(err).Error()
 	case errors.As(err, &e), errors.As(err, &failed):
 		return err.Error() // our own words around theirs
-	case errors.Is(err, context.Canceled):
-		return "the job was canceled"
+	case errors.Is(err, jobs.ErrCanceled), errors.Is(err, jobs.ErrShutdown), errors.Is(err, jobs.ErrTooLong):
+		return err.Error()
 	}
 	return "internal error"
 }

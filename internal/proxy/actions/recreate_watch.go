@@ -107,6 +107,9 @@ const rollbackPause = time.Second
 // all the same. It returns the error to tell.
 func (x *recreation) rollBack(ctx context.Context, cause error) error {
 	x.tell("RollingBack")
+	if class := engine.ClassOf(cause); ctx.Err() != nil && (class == engine.ClassCanceled || class == engine.ClassTimeout) {
+		cause = context.Cause(ctx) // for which the call was given up
+	}
 	ctx, cancel := x.progress.Cleanup(ctx)
 	defer cancel()
 	for {

@@ -167,6 +167,30 @@ func TestGuardWhoseProofCannotBeChecked(t *testing.T) {
 }
 
 // A kube-apiserver that is restarted cuts nobody off, and what was revoked meanwhile ends.
+// A right that is gone is not waited for until the proof can be checked again, nor the other
+// way round.
+func TestGuardEndsInAnOutageOfTheOther(t *testing.T) {
+	inBubble(t, func(b *bed) {
+		var proof error
+		c := callerNamed("ada")
+		c.Check = func(context.Context) error {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return proof
+		}
+		ctx := b.guard(c, Right{prod, containers})
+		b.lasts(time.Second, ctx)
+		b.set(func() { proof, b.decide = errors.New("nobody answers"), refuseAll })
+		b.ends(ctx, ErrRevoked, guardInterval-time.Second)
+
+		b.set(func() { proof, b.decide = nil, func(authorizationv1.SubjectAccessReviewSpec) bool { return true } })
+		ctx = b.guard(c, Right{prod, containers})
+		b.lasts(time.Second, ctx)
+		b.set(func() { proof, b.down = caller.ErrRefused, true })
+		b.ends(ctx, ErrRevoked, guardInterval-time.Second)
+	})
+}
+
 func TestGuardOutlastsARestart(t *testing.T) {
 	inBubble(t, func(b *bed) {
 		ada, bob := b.guard(callerNamed("ada"), Right{prod, containers}), b.guard(callerNamed("bob"), Right{prod, containers})

@@ -81,7 +81,10 @@ func (a *Authorizer) judge(ctx context.Context, g *guard, answers []*answer) {
 		if i == 0 || answer.asked.Before(verified) {
 			verified = answer.asked
 		}
-		if err = answer.err; err != nil {
+		if answer.err != nil {
+			err = answer.err
+		}
+		if errors.Is(err, ErrRevoked) { // whoever else cannot be asked
 			break
 		}
 	}

@@ -23,6 +23,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -101,6 +102,15 @@ type clientGone struct{ error }
 // Unwrap returns the failure.
 func (e clientGone) Unwrap() error { return e.error }
 
+// As lets the audit trail file it as given up by the caller, not as the engine's.
+func (e clientGone) As(to any) bool {
+	if err, ok := to.(**engine.Error); ok {
+		*err = &engine.Error{Class: engine.ClassCanceled, Message: "the client has gone", Err: e.error}
+		return true
+	}
+	return false
+}
+
 // engineRefused is an answer that was carried whole and says no.
 type engineRefused struct{ class engine.Class }
 
@@ -163,8 +173,12 @@ func (x *exchange) fail(err error) {
 		x.h.Log.Error(err, "A request to an engine failed", "requestID", x.caller.RequestID, "host", x.key.String(), "operation", x.req.Operation)
 		err = apistatus.New(http.StatusBadGateway, "InternalError", "the answer of the engine of %s could not be carried", x.key)
 	}
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(lastWord))
 	apistatus.Write(x.w, err)
 }
+
+// lastWord is how long a client may take over a Status.
+const lastWord = 10 * time.Second
 
 // isStreamType tells the media types of connections that engines take over.
 func isStreamType(contentType string) bool {

@@ -50,9 +50,9 @@ func (x *exchange) forward(ctx context.Context) error {
 		defer metrics.Open(ctx, metrics.Passthrough)()
 		_ = conn.Patience(x.r, patience) // else the kernel's own, 30 s, holds
 	}
-	// A client that takes nothing must not keep what it has no right to any more.
-	stop := context.AfterFunc(ctx, func() { _ = http.NewResponseController(x.w).SetWriteDeadline(past) })
-	defer stop()
+	// Nothing is written while the engine takes its time, and the server's own deadline must
+	// not end that, nor leave an answer none.
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{})
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if !x.req.Streams {

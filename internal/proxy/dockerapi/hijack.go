@@ -26,6 +26,7 @@ import (
 	"math"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/dockercontrol/dockercontrol/internal/engine"
@@ -53,6 +54,9 @@ func (x *exchange) takeOver(ctx context.Context) error {
 	if x.r.ProtoMajor != 1 {
 		return apistatus.New(http.StatusHTTPVersionNotSupported, "BadRequest", "this takes the connection over, which HTTP/2 has no way for; use HTTP/1.1")
 	}
+	// From here on: once the connection is taken over, the server's own end waits for it no more.
+	ctx, leave := x.h.Tunnels.enter(ctx)
+	defer leave()
 	if err := x.readHijackBody(); err != nil {
 		return err
 	}
@@ -150,8 +154,6 @@ func (x *exchange) tunnel(ctx context.Context, resp *http.Response, upstream net
 		return fmt.Errorf("taking the client's connection over: %w", err)
 	}
 	t := &tunnelled{r: x.r, down: down, in: io.MultiReader(bytes.NewReader(ahead), down), up: upstream, out: early}
-	ctx, leave := x.h.Tunnels.enter(ctx)
-	defer leave()
 	defer metrics.Open(ctx, metrics.Tunnel)()
 	stop := context.AfterFunc(ctx, t.reset)
 	defer stop()
@@ -160,7 +162,7 @@ func (x *exchange) tunnel(ctx context.Context, resp *http.Response, upstream net
 	_ = conn.Fragile(x.r, true)
 	if _, err := down.Write(x.head(resp)); err != nil {
 		t.reset()
-		return clientGone{err}
+		return cause(ctx, clientGone{err})
 	}
 	err = t.run()
 	x.detail.BytesOut, x.detail.BytesIn = t.sent, t.received
@@ -197,7 +199,8 @@ type tunnelled struct {
 	up   net.Conn  // the engine
 	out  io.Reader // what the engine sends
 
-	sent, received int64 // to the client, from it
+	sent, received int64       // to the client, from it
+	vanished       atomic.Bool // the client
 }
 
 // run copies both ways until the engine has ended. The error says what broke.
@@ -207,8 +210,11 @@ func (t *tunnelled) run() error {
 	buffer := buffers.Get().(*[]byte)
 	defer buffers.Put(buffer)
 	var err error
-	t.sent, err = io.CopyBuffer(onlyWriter{t.down}, onlyReader{t.out}, *buffer)
+	t.sent, err = io.CopyBuffer(toClient{t.down}, onlyReader{t.out}, *buffer)
 	if err != nil {
+		if t.vanished.Load() {
+			err = clientGone{err}
+		}
 		t.reset()
 		<-clientEnd
 		return err
@@ -233,6 +239,7 @@ func (t *tunnelled) fromClient() {
 	}
 	if _, readErr := io.CopyBuffer(onlyWriter{io.Discard}, onlyReader{t.in}, *buffer); readErr != nil {
 		// The client vanished without a word: its session must not go on.
+		t.vanished.Store(true)
 		_ = t.up.Close()
 	}
 }
@@ -246,6 +253,18 @@ func (t *tunnelled) reset() {
 
 // onlyWriter hides ReadFrom, so that the buffer is used.
 type onlyWriter struct{ io.Writer }
+
+// toClient is onlyWriter where what fails is the client's failure, and not the engine's.
+type toClient struct{ io.Writer }
+
+// Write implements io.Writer.
+func (w toClient) Write(p []byte) (int, error) {
+	n, err := w.Writer.Write(p)
+	if err != nil {
+		err = clientGone{err}
+	}
+	return n, err
+}
 
 // closeWrite ends one direction, where the connection can.
 func closeWrite(c net.Conn) {

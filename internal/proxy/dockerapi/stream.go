@@ -48,6 +48,7 @@ type onlyReader struct{ io.Reader }
 // is followed is collected, and sent flushDelay after it came at the latest.
 type stream struct {
 	x       *exchange
+	ctx     context.Context
 	control *http.ResponseController
 	code    int
 	follow  bool
@@ -63,6 +64,7 @@ type stream struct {
 	timer    *time.Timer
 	armed    bool
 	closed   bool
+	uncut    func() // nil before the answer has begun
 	tcp      *net.TCPConn
 	err      error // the first; nothing is written after it
 }
@@ -80,7 +82,7 @@ func (x *exchange) stream(ctx context.Context, code int) *stream {
 		}
 		return err
 	}
-	return &stream{x: x, control: control, follow: x.req.Streams, code: code, deadline: deadline{set: set}, tcp: conn.TCP(x.r)}
+	return &stream{x: x, ctx: ctx, control: control, follow: x.req.Streams, code: code, deadline: deadline{set: set}, tcp: conn.TCP(x.r)}
 }
 
 // head sends the status, unless it was sent.
@@ -89,6 +91,7 @@ func (s *stream) head() {
 	defer s.mu.Unlock()
 	if s.begin() && s.follow {
 		_ = s.control.Flush()
+		s.deadline.lift()
 	}
 }
 
@@ -99,6 +102,8 @@ func (s *stream) begin() (began bool) {
 		return false
 	}
 	s.x.begun = true
+	// Not before: an answer that has not begun is to say why there is none.
+	s.uncut = conn.CutWrites(s.ctx, s.control, 0)
 	s.x.w.WriteHeader(s.code)
 	return true
 }
@@ -164,6 +169,7 @@ func (s *stream) flush() error {
 		s.err = clientGone{err}
 	}
 	s.flushed = time.Now()
+	s.deadline.lift()
 	return s.err
 }
 
@@ -207,6 +213,10 @@ func (s *stream) close() {
 	if s.timer != nil {
 		s.timer.Stop()
 	}
+	if s.uncut != nil {
+		s.uncut()
+		s.uncut = nil
+	}
 	if s.kept != nil {
 		buffers.Put(s.kept)
 		s.kept, s.length = nil, 0
@@ -218,6 +228,13 @@ func (s *stream) close() {
 type deadline struct {
 	set   func(time.Time) error
 	moved time.Time
+}
+
+// lift takes the deadline back until something happens: over HTTP/2 it would end what is
+// merely quiet.
+func (d *deadline) lift() {
+	d.moved = time.Time{}
+	_ = d.set(time.Time{})
 }
 
 func (d *deadline) move() {

@@ -19,11 +19,9 @@ package dockerapi
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -316,58 +314,6 @@ func TestTunnelOutlastsStdin(t *testing.T) {
 	<-stop
 	if len(got) != size || err != nil {
 		t.Errorf("got %d bytes, %v; want %d and a clean end", len(got), err, size)
-	}
-}
-
-// TestTunnelsAreCut: by a revoked right, a lost host and the end of the drain; none looks
-// like an end.
-func TestTunnelsAreCut(t *testing.T) {
-	for name, cut := range map[string]func(b *bed){
-		"the right is revoked": func(b *bed) { b.authz.revoke() },
-		"the host is lost":     func(b *bed) { _ = b.hosts.engine.Close() },
-		"the drain ends": func(b *bed) {
-			ctx, cancel := context.WithCancel(b.t.Context())
-			cancel()
-			if n := b.Tunnels.Drain(ctx); n != 1 {
-				b.t.Errorf("the drain ended %d tunnels", n)
-			}
-		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBed(t)
-			b.engine.HandleFunc("POST /containers/a/attach", hijack("101 UPGRADED", func(c *net.UnixConn, _ io.Reader) {
-				_, _ = io.WriteString(c, "hello")
-				_, _ = io.Copy(io.Discard, c)
-			}))
-			_, r, _ := b.raw("ada", "/containers/a/attach", "Connection", "Upgrade", "Upgrade", "tcp")
-			if _, err := io.ReadFull(r, make([]byte, 5)); err != nil {
-				t.Fatal(err)
-			}
-			cut(b)
-			if n, err := io.ReadAll(r); err == nil || errors.Is(err, io.EOF) {
-				t.Errorf("got %q, %v; want a cut", n, err)
-			}
-			eventually(t, "no tunnel left", func() bool { return b.Tunnels.Len() == 0 })
-		})
-	}
-}
-
-func TestDrainWaits(t *testing.T) {
-	b := newBed(t)
-	end := make(chan struct{})
-	b.engine.HandleFunc("POST /containers/a/attach", hijack("101 UPGRADED", func(c *net.UnixConn, _ io.Reader) {
-		<-end
-		_, _ = io.WriteString(c, "bye")
-	}))
-	_, r, _ := b.raw("ada", "/containers/a/attach", "Connection", "Upgrade", "Upgrade", "tcp")
-	drained := make(chan int, 1)
-	go func() { drained <- b.Tunnels.Drain(t.Context()) }()
-	close(end)
-	if got, err := io.ReadAll(r); string(got) != "bye" || err != nil {
-		t.Errorf("got %q, %v", got, err)
-	}
-	if n := <-drained; n != 0 {
-		t.Errorf("%d tunnels were cut", n)
 	}
 }
 

@@ -40,12 +40,17 @@ func NewTunnels() *Tunnels {
 	return &Tunnels{open: map[*tunnelEntry]struct{}{}, empty: make(chan struct{})}
 }
 
-// enter registers a tunnel. Its context ends when the drain has waited long enough.
+// enter registers a tunnel, or what may become one. Its context ends when the drain has
+// waited long enough, which is at once where it waits for none any more.
 func (t *Tunnels) enter(ctx context.Context) (context.Context, func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	e := &tunnelEntry{cancel: cancel}
 	t.mu.Lock()
-	t.open[e] = struct{}{}
+	if t.draining && len(t.open) == 0 {
+		cancel(errDraining)
+	} else {
+		t.open[e] = struct{}{}
+	}
 	t.mu.Unlock()
 	return ctx, func() {
 		cancel(nil)

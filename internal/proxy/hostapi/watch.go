@@ -127,6 +127,9 @@ func (wt *watch) run(first fleet) {
 	if wt.at.Host == "" || wt.following() {
 		err = wt.loop()
 	}
+	if !errors.Is(err, errDone) {
+		wt.out.drop()
+	}
 	switch {
 	case errors.Is(err, errDone):
 	case errors.Is(err, authz.ErrRevoked):

@@ -56,7 +56,12 @@ func (l *lines) begin() {
 	moveDeadlines(l.control)
 	l.w.WriteHeader(http.StatusOK)
 	_ = l.control.Flush()
+	l.rest()
 }
+
+// rest takes back the deadline of a write that is done: over HTTP/2 it would end a watch
+// that is merely quiet.
+func (l *lines) rest() { _ = l.control.SetWriteDeadline(time.Time{}) }
 
 func (l *lines) full() bool { return len(l.buf) >= maxLines }
 
@@ -75,8 +80,12 @@ func (l *lines) flush() error {
 	if err != nil {
 		return err
 	}
+	defer l.rest()
 	return l.control.Flush()
 }
+
+// drop forgets what was gathered: nobody may see it any more.
+func (l *lines) drop() { l.buf = l.buf[:0] }
 
 // object adds an event of one item; docker is nil for one that is gone.
 func (l *lines) object(event string, enc *encoder, fd *feed, o *engine.Object, docker []byte) {

@@ -196,6 +196,32 @@ func TestGuardEndsMergedWatch(t *testing.T) {
 
 var _ http.Handler = &Handler{}
 
+// noted is an answer that notes its last deadline.
+type noted struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (w *noted) SetWriteDeadline(t time.Time) error {
+	w.deadline = t
+	return nil
+}
+
+// TestQuietWatch: no deadline waits for the next line, which would be the watch's end over
+// HTTP/2.
+func TestQuietWatch(t *testing.T) {
+	w := &noted{ResponseRecorder: httptest.NewRecorder()}
+	out := newLines(w)
+	out.begin()
+	if !w.deadline.IsZero() {
+		t.Errorf("after the head the deadline is in %s", time.Until(w.deadline))
+	}
+	out.bookmark(kindInfo{}, nil, true)
+	if err := out.flush(); err != nil || w.Body.Len() == 0 || !w.deadline.IsZero() {
+		t.Errorf("after %q, %v the deadline is in %s", w.Body, err, time.Until(w.deadline))
+	}
+}
+
 // TestDeadlines has a server whose deadlines are those of requests that do not stream.
 func TestDeadlines(t *testing.T) {
 	const deadline = 1500 * time.Millisecond // which a handshake has, too

@@ -54,8 +54,8 @@ var ErrCanceled = errors.New("the job was canceled")
 // ErrShutdown is the cause where the replica ended before the job.
 var ErrShutdown = errors.New("the manager shut down before the job was done")
 
-// errTooLong is the cause where a job reached Options.Duration.
-var errTooLong = errors.New("the job took longer than a job may")
+// ErrTooLong is the cause where a job reached Options.Duration.
+var ErrTooLong = errors.New("the job took longer than a job may")
 
 // Spec says what a job is.
 type Spec struct {
@@ -177,8 +177,8 @@ func (j *Job) finish(ctx context.Context, result any, err error, now time.Time) 
 	if err != nil {
 		state = Failed
 		cause := context.Cause(ctx)
-		if errors.Is(cause, errTooLong) && (engine.ClassOf(err) == engine.ClassCanceled || engine.ClassOf(err) == engine.ClassTimeout) {
-			err = apistatus.New(504, metav1.StatusReasonTimeout, "%s", errTooLong)
+		if errors.Is(cause, ErrTooLong) && (engine.ClassOf(err) == engine.ClassCanceled || engine.ClassOf(err) == engine.ClassTimeout) {
+			err = apistatus.New(504, metav1.StatusReasonTimeout, "%s", ErrTooLong)
 		}
 		if errors.Is(cause, ErrCanceled) || errors.Is(cause, ErrShutdown) {
 			state = Canceled

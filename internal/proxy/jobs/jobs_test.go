@@ -347,6 +347,42 @@ func TestWatch(t *testing.T) {
 	}
 }
 
+// silent is an answer that notes its last deadline.
+type silent struct {
+	*httptest.ResponseRecorder
+	deadline time.Time
+}
+
+func (w *silent) SetWriteDeadline(t time.Time) error {
+	w.deadline = t
+	return nil
+}
+
+// TestWatchAtRest: no deadline waits for a job that says nothing, which would be its
+// watch's end over HTTP/2; and who may look no more sees nothing more.
+func TestWatchAtRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := start(t, Options{})
+		release := make(chan struct{})
+		defer close(release)
+		j := submit(t, r, held("ann", release))
+		ctx, cancel := context.WithCancel(t.Context())
+		w := &silent{ResponseRecorder: httptest.NewRecorder()}
+		go watch(ctx, w, j)
+		synctest.Wait()
+		if !strings.Contains(w.Body.String(), `"Running"`) || !w.deadline.IsZero() {
+			t.Errorf("at rest the deadline is in %s after %q", time.Until(w.deadline), w.Body)
+		}
+		cancel()
+		synctest.Wait()
+		late := &silent{ResponseRecorder: httptest.NewRecorder()}
+		watch(ctx, late, j)
+		if late.Body.Len() > 0 {
+			t.Errorf("after the end comes %q", late.Body)
+		}
+	})
+}
+
 func TestReplicaName(t *testing.T) {
 	for _, name := range []string{"", "a/b", "a b", "a%2f"} {
 		if _, err := New(Options{Replica: name}); err == nil {

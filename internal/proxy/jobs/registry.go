@@ -155,7 +155,7 @@ func (r *Registry) Submit(spec Spec) (*Job, error) {
 	r.byUser[owner]++
 	r.group.Go(func() {
 		defer cancel(nil)
-		ctx, stop := context.WithTimeoutCause(ctx, r.opts.Duration, errTooLong)
+		ctx, stop := context.WithTimeoutCause(ctx, r.opts.Duration, ErrTooLong)
 		defer stop()
 		result, err := r.run(ctx, j)
 		j.finish(ctx, result, err, time.Now().UTC())

@@ -219,12 +219,13 @@ func watch(ctx context.Context, w http.ResponseWriter, j *Job) {
 	enc := json.NewEncoder(w)
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	for {
+	for ctx.Err() == nil { // whatever has changed
 		v, changed := j.View()
 		_ = rc.SetWriteDeadline(time.Now().Add(writeTimeout))
 		if enc.Encode(v) != nil || rc.Flush() != nil || v.State != Running {
 			return
 		}
+		_ = rc.SetWriteDeadline(time.Time{}) // over HTTP/2 it would end a job that is merely quiet
 		select {
 		case <-changed:
 		case <-beat.C:

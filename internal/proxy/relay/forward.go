@@ -118,7 +118,7 @@ func notModified(req *http.Request, resp *http.Response) bool {
 func (r *Relay) unreachable(ctx context.Context, err error) error {
 	r.options.Log.V(1).Info("The kube-apiserver did not answer a relayed request", "error", err.Error())
 	var network net.Error
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
+	if why := context.Cause(ctx); errors.Is(why, errSlow) || errors.Is(why, context.DeadlineExceeded) || errors.As(err, &network) && network.Timeout() {
 		return apistatus.New(http.StatusGatewayTimeout, metav1.StatusReasonTimeout, "the kube-apiserver did not answer in time; a change may have been made all the same")
 	}
 	return apistatus.Unavailable("the kube-apiserver cannot be reached; try again")

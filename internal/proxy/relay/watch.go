@@ -28,6 +28,7 @@ import (
 
 	"github.com/dockercontrol/dockercontrol/internal/audit"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/apistatus"
+	"github.com/dockercontrol/dockercontrol/internal/proxy/authz"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/caller"
 	"github.com/dockercontrol/dockercontrol/internal/proxy/metrics"
 )
@@ -97,7 +98,7 @@ func (r *Relay) serveWatch(w http.ResponseWriter, req *http.Request, c *caller.C
 		err = r.unreachable(ctx, errSlow)
 	}
 	if err != nil {
-		apistatus.Write(w, err)
+		apistatus.Write(w, unheard(guarded, err))
 		return
 	}
 	defer resp.Body.Close()
@@ -109,15 +110,24 @@ func (r *Relay) serveWatch(w http.ResponseWriter, req *http.Request, c *caller.C
 	defer reviewing.Wait()
 	defer cancel(nil) // before the wait
 	reviewing.Go(func() { r.review(ctx, c, q, cancel) })
-	if err := stream(w, resp); err != nil {
+	if err := stream(ctx, w, resp); err != nil {
 		r.options.Log.V(1).Info("A relayed watch was cut", "requestID", c.RequestID, "error", err.Error(), "cause", context.Cause(ctx))
 		panic(http.ErrAbortHandler) // which the client cannot take for the end
 	}
 }
 
-// stream copies an answer and flushes it at each read. A nil error is the kube-apiserver's
-// own end of it.
-func stream(w http.ResponseWriter, resp *http.Response) error {
+// unheard is err, unless it was the caller who may not wait for an answer any more.
+func unheard(guarded context.Context, err error) error {
+	why := context.Cause(guarded)
+	if errors.Is(why, errExpired) || errors.Is(why, authz.ErrExpired) || errors.Is(why, authz.ErrRevoked) {
+		return apistatus.Unauthorized(why.Error())
+	}
+	return err
+}
+
+// stream copies an answer and flushes it at each read, but nothing once ctx has ended. A nil
+// error is the kube-apiserver's own end of it.
+func stream(ctx context.Context, w http.ResponseWriter, resp *http.Response) error {
 	control := http.NewResponseController(w)
 	if err := errors.Join(control.SetReadDeadline(time.Time{}), control.SetWriteDeadline(time.Time{})); err != nil {
 		return err
@@ -130,6 +140,9 @@ func stream(w http.ResponseWriter, resp *http.Response) error {
 	buffer := make([]byte, watchBuffer)
 	for {
 		n, err := resp.Body.Read(buffer)
+		if ctx.Err() != nil { // what had come before is read all the same
+			return context.Cause(ctx)
+		}
 		if n > 0 {
 			if err := put(w, control, buffer[:n]); err != nil {
 				return err

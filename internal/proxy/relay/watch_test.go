@@ -18,10 +18,13 @@ package relay
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,6 +32,7 @@ import (
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 )
 
 // watched is an upstream that serves watches, of a line each time next gets one, and
@@ -143,6 +147,44 @@ func TestWatchEnds(t *testing.T) {
 				t.Error("the kube-apiserver's watch goes on")
 			}
 		})
+	}
+}
+
+// TestNothingAfterLoss: what has come already is not handed on once a watch has ended here,
+// and an end that came with it is none.
+func TestNothingAfterLoss(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errRevoked)
+	seen := make(chan error, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		seen <- stream(ctx, w, &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("late"))})
+	}))
+	defer server.Close()
+	resp, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got, _ := io.ReadAll(resp.Body); len(got) > 0 {
+		t.Errorf("got %q", got)
+	}
+	if err := <-seen; !errors.Is(err, errRevoked) {
+		t.Errorf("ended with %v", err)
+	}
+}
+
+// TestWatchWithoutAnAnswer: who is told that there is none is told why.
+func TestWatchWithoutAnAnswer(t *testing.T) {
+	b := newBed(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	b.as.Expires = time.Now().Add(500 * time.Millisecond)
+	if _, body := b.ask(t, "GET "+hosts+"?watch=true", "", nil); code(t, body) != http.StatusUnauthorized {
+		t.Errorf("whose credentials have ended is answered with %s", body)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(errSlow)
+	var status *apierrors.StatusError
+	if err := b.unreachable(ctx, context.Canceled); !errors.As(err, &status) || status.ErrStatus.Code != http.StatusGatewayTimeout {
+		t.Errorf("a kube-apiserver that is slow is told of as %v", err)
 	}
 }
 

@@ -100,6 +100,7 @@ func newBed(t *testing.T, change ...func(*Options)) *bed {
 	}
 	b.server = httptest.NewUnstartedServer(http.HandlerFunc(b.serve))
 	b.server.Config.ConnContext = conn.Context
+	b.server.EnableHTTP2 = true // for clients that force it
 	b.server.StartTLS()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	b.client = &http.Client{Transport: transport, Timeout: lasting}

@@ -37,8 +37,9 @@ import (
 // waits for it.
 const patience = 5 * time.Minute
 
-// past is a deadline that is over.
-var past = time.Unix(1, 0)
+// lastWrite is how long a write may still take that is under way when its right is lost: a
+// client that reads is told why its stream ends, which a write that was cut leaves no room for.
+const lastWrite = time.Second
 
 // opener opens a feed in a context that ends with the stream.
 type opener func(ctx context.Context) (feed, error)
@@ -63,10 +64,7 @@ func (c *call) serveFeed(as format, stream metrics.Stream, rights []authz.Right,
 	}
 	defer fd.close()
 	_ = conn.Patience(c.r, patience) // else the kernel's own, 30 s, holds
-	// A client that takes nothing must not keep what it has no right to any more.
-	control := http.NewResponseController(c.w)
-	defer context.AfterFunc(ctx, func() { _ = control.SetWriteDeadline(past) })()
-	out := &lines{w: c.w, control: control, ctx: ctx, kind: stream}
+	out := &lines{w: c.w, control: http.NewResponseController(c.w), ctx: ctx, kind: stream}
 	out.begin(as)
 	err = out.run(fd)
 	if err == nil || errors.Is(err, errClient) {
@@ -128,26 +126,27 @@ func (l *lines) begin(as format) {
 	l.move()
 	l.w.WriteHeader(http.StatusOK)
 	_ = l.control.Flush()
+	l.rest()
 }
 
-// move moves the deadlines on, but not once the stream has ended.
-func (l *lines) move() {
-	now := time.Now()
-	_ = l.control.SetReadDeadline(now.Add(patience))
-	_ = l.control.SetWriteDeadline(now.Add(patience))
-	if l.ctx.Err() != nil {
-		_ = l.control.SetWriteDeadline(past)
-	}
-}
+// move gives the next write its deadline. There is none for reading: net/http waits for the
+// client's end meanwhile, and would take a quiet stream's deadline for it.
+func (l *lines) move() { _ = l.control.SetWriteDeadline(time.Now().Add(patience)) }
+
+// rest takes back the deadline of a write that is done: over HTTP/2 it would end a stream
+// that is merely quiet.
+func (l *lines) rest() { _ = l.control.SetWriteDeadline(time.Time{}) }
 
 // run writes until the feed or the client ends.
 func (l *lines) run(fd feed) error {
 	for {
 		f, err := fd.next()
-		if errors.Is(err, io.EOF) {
+		switch {
+		case l.ctx.Err() != nil: // whatever came: it is neither shown nor an end
+			return context.Cause(l.ctx)
+		case errors.Is(err, io.EOF):
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			return err
 		}
 		if len(f.body) == 0 {
@@ -161,7 +160,14 @@ func (l *lines) run(fd feed) error {
 	}
 }
 
+// write is not for the last word, which comes when ctx has ended.
 func (l *lines) write(p []byte) error {
+	defer l.rest()
+	defer conn.CutWrites(l.ctx, l.control, lastWrite)()
+	return l.put(p)
+}
+
+func (l *lines) put(p []byte) error {
 	if _, err := l.w.Write(p); err != nil {
 		return errClient
 	}
@@ -178,7 +184,7 @@ func (l *lines) fail(status metav1.Status) error {
 		return err
 	}
 	_ = l.control.SetWriteDeadline(time.Now().Add(writeTimeout))
-	return l.write(append(text, '\n'))
+	return l.put(append(text, '\n'))
 }
 
 // writeTimeout bounds the last word of a stream.

@@ -234,6 +234,9 @@ func (f *mergedFeed) close() {
 func (f *mergedFeed) next() (frame, error) {
 	if lines := f.pending; len(lines) > 0 {
 		f.pending = nil
+		if err := f.sources.failed(); err != nil { // while the introduction was sent
+			return frame{}, err
+		}
 		return f.frame(lines)
 	}
 	for {

@@ -166,7 +166,13 @@ func TestLogRefusals(t *testing.T) {
 // TestLogFollow follows, is interrupted by a revoked right, and ends by a reset, so that
 // nobody takes that for the log's end.
 func TestLogFollow(t *testing.T) {
+	t.Run("HTTP/1.1", func(t *testing.T) { testLogFollow(t, false) })
+	t.Run("HTTP/2.0", func(t *testing.T) { testLogFollow(t, true) })
+}
+
+func testLogFollow(t *testing.T, http2 bool) {
 	b := newBed(t)
+	b.client.Transport.(*http.Transport).ForceAttemptHTTP2 = http2
 	e, key := b.simulate("one", sim.Options{})
 	b.run(e, key, "web", "sh", "-c", `i=0; while true; do i=$((i+1)); echo "line $i"; sleep 0.01; done`)
 	for path, end := range map[string]string{"log/web?follow": "", "log/web?follow&format=json": `"code":403`} {

@@ -139,12 +139,16 @@ func (s *subscription) carry(open opener) error {
 		return cause(s.ctx, err)
 	}
 	defer fd.close()
+	ctx := s.ctx
+	if g, ok := fd.(*guardedFeed); ok {
+		ctx = g.ctx // no frame waits for its turn longer than the right lasts
+	}
 	if err := s.x.tell(reply{Type: "subscribed", ID: s.request.ID}); err != nil {
 		s.x.cancel(errClient)
 		return err
 	}
 	for {
-		if err := s.await(); err != nil {
+		if err := s.await(ctx); err != nil {
 			return err
 		}
 		f, err := fd.next()
@@ -154,12 +158,12 @@ func (s *subscription) carry(open opener) error {
 		case err != nil:
 			return cause(s.ctx, err)
 		}
-		n, err := s.x.send(s.ctx, s.request.ID, f)
+		n, err := s.x.send(ctx, s.request.ID, f)
 		if err != nil {
-			if s.ctx.Err() == nil {
+			if ctx.Err() == nil {
 				s.x.cancel(errClient) // it took nothing for too long, or has gone
 			}
-			return cause(s.ctx, err)
+			return cause(ctx, err)
 		}
 		s.sent += uint64(n)
 		metrics.Sent(s.kind, n)
@@ -168,7 +172,7 @@ func (s *subscription) carry(open opener) error {
 
 // await waits until the client has taken enough of what was sent. What it is late for
 // becomes a gap.
-func (s *subscription) await() error {
+func (s *subscription) await(ctx context.Context) error {
 	for {
 		s.mu.Lock()
 		behind, opened := s.sent-min(s.acked, s.sent), s.opened
@@ -178,8 +182,8 @@ func (s *subscription) await() error {
 		}
 		select {
 		case <-opened:
-		case <-s.ctx.Done():
-			return context.Cause(s.ctx)
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 }

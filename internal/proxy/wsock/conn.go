@@ -197,9 +197,11 @@ func (c *Conn) Write(ctx context.Context, messageType int, parts ...[]byte) erro
 	case c.writing <- struct{}{}:
 		defer func() { <-c.writing }()
 	case <-ctx.Done():
-		return ctx.Err()
 	case <-c.done:
 		return errClosed
+	}
+	if err := ctx.Err(); err != nil { // also where there was room to write at the same time
+		return err
 	}
 	length := 0
 	for _, part := range parts {
