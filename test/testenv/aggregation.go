@@ -35,7 +35,6 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/dockercontrol/dockercontrol/internal/manager"
 	"github.com/dockercontrol/dockercontrol/test/testbed"
@@ -66,7 +65,7 @@ func StartAggregating(t testing.TB) *Cluster {
 	}
 	ca := testbed.NewCA(t, "front-proxy-ca")
 	pair := ca.Issue(t, testbed.ForClient, func(c *x509.Certificate) { c.Subject.CommonName = frontProxyName })
-	env := &envtest.Environment{CRDs: crds, Scheme: manager.Scheme()}
+	env := environment(crds)
 	env.ControlPlane.GetAPIServer().Configure().
 		Set("enable-aggregator-routing", "true"). // to the endpoints: nothing routes Services' addresses here
 		Set("proxy-client-cert-file", write("front-proxy.crt", pair.Cert)).

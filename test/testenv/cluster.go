@@ -83,7 +83,7 @@ func start() (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	env := &envtest.Environment{CRDs: crds, Scheme: manager.Scheme()}
+	env := environment(crds)
 	cfg, err := env.Start()
 	if err != nil {
 		return nil, err
@@ -100,6 +100,16 @@ func start() (*Cluster, error) {
 		return nil, errors.Join(err, env.Stop())
 	}
 	return cluster, nil
+}
+
+// environment starts and stops with patience: envtest's own limits are 20 s, and 10 s for
+// the kinds.
+func environment(crds []*apiextensionsv1.CustomResourceDefinition) *envtest.Environment {
+	return &envtest.Environment{
+		CRDs: crds, Scheme: manager.Scheme(),
+		ControlPlaneStartTimeout: 2 * patience, ControlPlaneStopTimeout: patience,
+		CRDInstallOptions: envtest.CRDInstallOptions{MaxTime: patience},
+	}
 }
 
 func customResourceDefinitions() ([]*apiextensionsv1.CustomResourceDefinition, error) {
@@ -144,7 +154,7 @@ const patience = time.Minute
 func Eventually(t testing.TB, within time.Duration, check func(ctx context.Context) error) {
 	t.Helper()
 	began, deadline := time.Now(), max(within, patience)
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), deadline) // a cleanup may wait too
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
