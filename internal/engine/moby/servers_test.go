@@ -40,7 +40,7 @@ func unixConfig(path string) engine.Config {
 
 // impatience is the timeout of tests that wait for it: long enough to connect on a
 // busy machine.
-const impatience = time.Second
+const impatience = 2 * time.Second
 
 // slow makes a test of a timeout short.
 func slow(cfg engine.Config) engine.Config {

@@ -209,7 +209,10 @@ func TestWrongAnswers(t *testing.T) {
 	} {
 		c.fault(test.fault)
 		wait := limit
-		if name == "stall" || name == "latency" {
+		switch name {
+		case "stall":
+			wait = 2 * time.Second // its beginning comes first
+		case "latency":
 			wait = short
 		}
 		status, body, err := c.within(wait, "/v1.41/containers/json")
