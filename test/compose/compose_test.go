@@ -36,7 +36,7 @@ const (
 
 	// Limits, generous for two busy cores: what they bound takes seconds.
 	startLimit = 3 * time.Minute
-	readyLimit = 30 * time.Second
+	readyLimit = 2 * time.Minute
 )
 
 // host is an engine and the way to run commands against it.
