@@ -107,7 +107,7 @@ func start() (*Cluster, error) {
 func environment(crds []*apiextensionsv1.CustomResourceDefinition) *envtest.Environment {
 	return &envtest.Environment{
 		CRDs: crds, Scheme: manager.Scheme(),
-		ControlPlaneStartTimeout: 2 * patience, ControlPlaneStopTimeout: patience,
+		ControlPlaneStartTimeout: patience, ControlPlaneStopTimeout: patience,
 		CRDInstallOptions: envtest.CRDInstallOptions{MaxTime: patience},
 	}
 }
@@ -145,7 +145,7 @@ func (c *Cluster) Namespace(t testing.TB) string {
 
 // patience is how long a condition may take on a machine that does other things
 // as well: two cores, with the race detector, real engines and other tests beside.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // Eventually polls until check returns nil, or fails the test with its last error.
 // It is for conditions on the other side of the API. within is how soon they
