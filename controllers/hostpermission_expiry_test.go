@@ -19,7 +19,6 @@ package controllers_test
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -37,10 +36,11 @@ import (
 )
 
 // afterGrant is when permissions of these tests end: late enough for a busy machine
-// to grant them, and look, before that.
-const afterGrant = 10 * time.Second
+// to grant them, and look, before that. The tests mostly wait, so they run beside others.
+const afterGrant = 20 * time.Second
 
 func TestPermissionExpiresOnTime(t *testing.T) {
+	t.Parallel()
 	b := newPermissionBed(t, bareHost("a", nil))
 	perm := b.permission("short", "ann", "a")
 	end := metav1.NewTime(time.Now().Truncate(time.Second).Add(afterGrant))
@@ -70,6 +70,7 @@ func TestPermissionExpiresOnTime(t *testing.T) {
 // down is in force before a replica says that it is ready. (What lost its label is not
 // seen by that check, and goes all the same.)
 func TestPermissionExpiresWhileNothingRuns(t *testing.T) {
+	t.Parallel()
 	b := newPermissionBed(t, bareHost("a", nil))
 	perm, stripped := b.permission("short", "ann", "a"), b.permission("stripped", "ann", "a")
 	end := metav1.NewTime(time.Now().Truncate(time.Second).Add(afterGrant))
@@ -86,13 +87,13 @@ func TestPermissionExpiresWhileNothingRuns(t *testing.T) {
 	// A replica that does not lead sees the binding, and cannot remove it.
 	follower := testenv.ManagerOptions(b.ns)
 	follower.LeaderElect, follower.Namespace = true, b.ns
-	follower.HealthAddress = freePort(t)
+	follower.HealthAddress = testenv.FreeAddress(t, "127.0.0.1")
 	holdLease(t, b)
 	b.StartManager(t, follower)
 	waitBody(t, "http://"+follower.HealthAddress+"/readyz?verbose", "[-]expired-bindings failed")
 
 	leader := testenv.ManagerOptions(b.ns)
-	leader.HealthAddress = freePort(t)
+	leader.HealthAddress = testenv.FreeAddress(t, "127.0.0.1")
 	b.StartManager(t, leader)
 	waitBody(t, "http://"+leader.HealthAddress+"/readyz", "ok")
 	role, binding := b.role("short")
@@ -111,16 +112,6 @@ func TestPermissionThatWasOverBeforeItBegan(t *testing.T) {
 	b.waitPermission(t, perm, "False/Expired")
 	role, binding := b.role("past")
 	b.waitGone(t, role, binding)
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // holdLease makes somebody else the leader for the next hour.

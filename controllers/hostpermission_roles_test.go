@@ -23,6 +23,7 @@ import (
 	"strings"
 	"testing"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -215,6 +216,20 @@ func bindManagerRole(t *testing.T, cluster *testenv.Cluster, user string) {
 			}
 		})
 	}
+	// The API server's authorizer hears of them by a watch.
+	testenv.Eventually(t, soon, func(ctx context.Context) error {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User:               user,
+			ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: "watch", Group: "dockercontrol.dev", Resource: "dockerhosts"},
+		}}
+		if err := cluster.Client.Create(ctx, review); err != nil {
+			return err
+		}
+		if !review.Status.Allowed {
+			return fmt.Errorf("%s does not have the manager's rights yet", user)
+		}
+		return nil
+	})
 }
 
 // TestManagerHoldsExactlyWhatItGrants compares the markers beside the code with what

@@ -197,27 +197,31 @@ func (b *swarmBed) engineServices() []engineswarm.Service {
 	return list
 }
 
-// byHand changes a service as a user of docker would.
+// byHand changes a service as a user of docker would. A swarm itself writes to its
+// services, so that a version may be old by the time it is used.
 func (b *swarmBed) byHand(name string, change func(*engineswarm.ServiceSpec)) {
 	b.t.Helper()
-	v := b.onEngine(name)
-	change(&v.Spec)
-	body, err := json.Marshal(v.Spec)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	unixCall(b.t, b.nodes[0].socket, http.MethodPost, fmt.Sprintf("/services/%s/update?version=%d", v.ID, v.Version.Index), string(body))
+	testenv.Eventually(b.t, soonEnough, func(context.Context) error {
+		v := b.onEngine(name)
+		change(&v.Spec)
+		body, err := json.Marshal(v.Spec)
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		_, err = tryUnixCall(b.t, b.nodes[0].socket, http.MethodPost, fmt.Sprintf("/services/%s/update?version=%d", v.ID, v.Version.Index), string(body))
+		return err
+	})
 }
 
 // createByHand creates a service that nobody owns.
-func (b *swarmBed) createByHand(name string, labels map[string]string) string {
+func (b *swarmBed) createByHand(name string, labels map[string]string, replicas uint64) string {
 	b.t.Helper()
 	body, err := json.Marshal(engineswarm.ServiceSpec{
 		Annotations: engineswarm.Annotations{Name: name, Labels: labels},
 		TaskTemplate: engineswarm.TaskSpec{ContainerSpec: &engineswarm.ContainerSpec{
 			Image: "app-0:1", Command: []string{"sleep", "500"}, StopGracePeriod: new(time.Duration),
 		}},
-		Mode: engineswarm.ServiceMode{Replicated: &engineswarm.ReplicatedService{Replicas: ptr.To[uint64](1)}},
+		Mode: engineswarm.ServiceMode{Replicated: &engineswarm.ReplicatedService{Replicas: &replicas}},
 	})
 	if err != nil {
 		b.t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -242,6 +243,7 @@ func (b *swarmBed) taskIDs(service string) []string {
 	for _, t := range list {
 		ids = append(ids, t.ID)
 	}
+	slices.Sort(ids)
 	return ids
 }
 

@@ -63,10 +63,17 @@ func TestSwarmServiceDriftCorrected(t *testing.T) {
 	before := b.onEngine("web").ID
 	b.removeByHand(before)
 	b.waitEngine("web", wantReplicas(2))
-	b.wait(svc, "True/Converged")
-	if after := b.onEngine("web").ID; after == before || svc.Status.ServiceID != after {
-		t.Errorf("the service is %s, after %s; status says %s", after, before, svc.Status.ServiceID)
+	after := b.onEngine("web").ID
+	if after == before {
+		t.Errorf("the removed service %s is there", before)
 	}
+	b.until(svc, func(s *dcv1.SwarmService) error { // the status is written after the service
+		if s.Status.ServiceID != after {
+			return fmt.Errorf("status says %s, the service is %s", s.Status.ServiceID, after)
+		}
+		return nil
+	})
+	b.wait(svc, "True/Converged")
 }
 
 // TestSwarmServiceDriftReported: what is done by hand is reported; what the spec changes
@@ -101,11 +108,17 @@ func TestSwarmServiceFight(t *testing.T) {
 	t.Parallel()
 	b := startSwarm(t, 1, 0)
 	svc := b.run("web", nil)
-	for range 2 {
-		b.waitEngine("web", wantReplicas(2))
-		b.byHand("web", func(s *engineswarm.ServiceSpec) { s.Mode.Replicated.Replicas = ptr.To[uint64](3) })
-	}
-	b.wait(svc, "False/DriftFound")
+	// Each correction doubles the pause before the next one: on a busy machine the first
+	// may be over before the manager sees what was done.
+	b.until(svc, func(s *dcv1.SwarmService) error {
+		if strings.HasPrefix(condition(s, dcv1.ConditionReady), "False/DriftFound") {
+			return nil
+		}
+		if wantReplicas(2)(b.onEngine("web")) == nil {
+			b.byHand("web", func(s *engineswarm.ServiceSpec) { s.Mode.Replicated.Replicas = ptr.To[uint64](3) })
+		}
+		return fmt.Errorf("Ready is %q", condition(s, dcv1.ConditionReady))
+	})
 	b.wantCondition(svc, dcv1.ConditionReady, "False/DriftFound", "again and again")
 	b.wait(svc, "True/Converged")
 	b.waitEngine("web", wantReplicas(2))
@@ -146,7 +159,7 @@ func TestSwarmServiceConflict(t *testing.T) {
 func TestSwarmServiceAdoption(t *testing.T) {
 	t.Parallel()
 	b := startSwarm(t, 1, 0)
-	id := b.createByHand("web", nil)
+	id := b.createByHand("web", nil, 1)
 	svc := b.newService("web", nil)
 	b.Create(t, svc)
 	b.wait(svc, "False/Conflict")
@@ -160,7 +173,7 @@ func TestSwarmServiceAdoption(t *testing.T) {
 
 	restored := b.createByHand("restored", map[string]string{
 		dcv1.LabelOwnerUID: "of-before", dcv1.LabelOwnerNamespace: b.ns, dcv1.LabelOwnerName: "restored",
-	})
+	}, 1)
 	again := b.newService("restored", func(s *dcv1.SwarmServiceSpec) { s.AdoptionPolicy = dcv1.SwarmAdoptionIfUnmanaged })
 	b.Create(t, again)
 	b.wait(again, "False/Conflict")
@@ -174,7 +187,7 @@ func TestSwarmServiceAdoption(t *testing.T) {
 	global := b.newService("other-mode", func(s *dcv1.SwarmServiceSpec) {
 		s.Mode, s.Replicas, s.AdoptionPolicy = dcv1.SwarmGlobal, nil, dcv1.SwarmAdoptionIfUnmanaged
 	})
-	b.createByHand("other-mode", nil)
+	b.createByHand("other-mode", nil, 1)
 	b.Create(t, global)
 	b.wait(global, "False/ModeInvalid")
 }

@@ -18,6 +18,7 @@ package controllers_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -104,7 +105,13 @@ func TestSwarmServiceTaskErrors(t *testing.T) {
 		svc := b.newService(test.name, test.change)
 		b.Create(t, svc)
 		b.wait(svc, "False/"+test.reason)
-		b.wantCondition(svc, dcv1.ConditionStalled, "True/"+test.reason, "0 of 2 tasks run", test.says)
+		b.until(svc, func(s *dcv1.SwarmService) error { // a task may run for a moment before it fails
+			c := condition(s, dcv1.ConditionStalled)
+			if !strings.HasPrefix(c, "True/"+test.reason) || !strings.Contains(c, "0 of 2 tasks run") || !strings.Contains(c, test.says) {
+				return fmt.Errorf("%s: Stalled is %q, want %s, no task, and %q", test.name, c, test.reason, test.says)
+			}
+			return nil
+		})
 		if len(svc.Status.TaskErrors) == 0 {
 			t.Errorf("%s: no task errors", test.name)
 		}

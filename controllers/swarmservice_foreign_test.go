@@ -64,7 +64,7 @@ func TestSwarmServiceTakenMeanwhile(t *testing.T) {
 	l.Audit = audit.Multi(l.trail, audit.NewNotifier(l.recorder))
 	var calls []string
 	var once sync.Once
-	l.Hosts = hookedHosts{l.cache, func() { once.Do(func() { l.createByHand("web", nil) }) }, &calls}
+	l.Hosts = hookedHosts{l.cache, func() { once.Do(func() { l.createByHand("web", nil, 1) }) }, &calls}
 	svc := l.newService("web", nil)
 	l.processes.Create(t, svc)
 	isConflict := func(s *dcv1.SwarmService, err error) error {

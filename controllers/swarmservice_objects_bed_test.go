@@ -108,7 +108,7 @@ func newObjectsBed(t *testing.T, endpoint string) *objectsBed {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(cancel)
 	b := &objectsBed{TB: t, ctx: ctx, engine: p.Open(), records: &bedRecords{}, clock: clocktesting.NewFakePassiveClock(time.Now())}
 	t.Cleanup(func() { _ = b.engine.Close() })

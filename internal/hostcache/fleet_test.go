@@ -114,10 +114,13 @@ func TestFleet(t *testing.T) {
 	}
 	for i := range hosts {
 		h := f.host(i)
+		if i < dead {
+			h = f.faulty(i)
+		}
 		h.Health = HealthCheck{}
 		f.cache.Set(h)
 	}
-	took := f.changed("the healthy hosts are connected", time.Minute, func() bool {
+	took := f.changed("the healthy hosts are connected", 2*patience, func() bool {
 		n := 0
 		for _, k := range f.cache.Keys() {
 			if s, _ := f.cache.State(k); s.Connected() {

@@ -84,13 +84,21 @@ func (f *fleet) socket(n int) string { return filepath.Join(f.dir, fmt.Sprintf("
 
 func (f *fleet) key(n int) Key { return Key{Namespace: "default", Name: fmt.Sprintf("h%04d", n)} }
 
-// host is the declaration of the n-th engine, with probes fast enough for a test.
+// host is the declaration of the n-th engine, with probes fast enough for a test. An engine
+// that answers may take its time: the machine may be busy.
 func (f *fleet) host(n int) Host {
 	return Host{
 		Key: f.key(n), UID: "uid",
-		Config: engine.Config{Endpoint: engine.Endpoint{Scheme: engine.SchemeUnix, Path: f.socket(n)}, Timeout: 2 * time.Second},
-		Health: HealthCheck{Interval: time.Second, Timeout: 2 * time.Second, FailureThreshold: 2},
+		Config: engine.Config{Endpoint: engine.Endpoint{Scheme: engine.SchemeUnix, Path: f.socket(n)}, Timeout: patience},
+		Health: HealthCheck{Interval: time.Second, Timeout: patience, FailureThreshold: 2},
 	}
+}
+
+// faulty is host for an engine that is not to answer.
+func (f *fleet) faulty(n int) Host {
+	h := f.host(n)
+	h.Config.Timeout, h.Health.Timeout = 2*time.Second, 2*time.Second
+	return h
 }
 
 // changed waits until ok holds, looking again at each Change and every 20 ms.

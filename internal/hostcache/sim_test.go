@@ -119,10 +119,12 @@ func TestSimRestart(t *testing.T) {
 	cancel := f.cache.Notify(func(ch Change) { changes <- ch })
 	defer cancel()
 	eng := f.engine(0)
+	streams := func() int64 { return f.engines[0].Calls()["GET /events"] }
+	before := streams()
 	f.engines[0].Cut()
 	f.changed("the event stream is open again", patience, func() bool {
 		listing, err := f.cache.List(f.key(0), engine.Containers)
-		return err == nil && time.Since(listing.ObservedAt) < time.Millisecond
+		return err == nil && streams() > before && time.Since(listing.ObservedAt) < time.Millisecond
 	})
 	if f.engine(0) != eng || len(changes) > 0 {
 		t.Errorf("%d changes for a cut of the connections", len(changes))
@@ -152,7 +154,11 @@ func TestSimFaults(t *testing.T) {
 				if n == 2 {
 					f.fault(2, test.fault)
 				}
-				f.cache.Set(f.host(n))
+				h := f.faulty(n)
+				if n == 0 {
+					h = f.host(n)
+				}
+				f.cache.Set(h)
 			}
 			f.phase(0, PhaseConnected, patience)
 			f.phase(1, PhaseConnected, patience)

@@ -36,7 +36,7 @@ import (
 )
 
 // patience bounds the calls of a test: two busy cores, other engines beside.
-const patience = 5 * time.Minute
+const patience = 10 * time.Minute
 
 // manager is a real swarm of one node.
 type manager struct {

@@ -20,9 +20,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -43,18 +43,6 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/manager"
 	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
-
-// freeAddress is one that nobody listens on; the kernel does not hand the same
-// one out again soon.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
-}
 
 // get returns the status and the body of a request, without checking who serves.
 func get(ctx context.Context, url string) (int, string, error) {
@@ -93,7 +81,7 @@ func TestServers(t *testing.T) {
 	c := testenv.Start(t)
 	ns := c.Namespace(t)
 	o := testenv.ManagerOptions(ns)
-	o.HealthAddress, o.MetricsAddress, o.ProxyAddress = freeAddress(t), freeAddress(t), freeAddress(t)
+	o.HealthAddress, o.MetricsAddress, o.ProxyAddress = testenv.FreeAddress(t, "127.0.0.1"), testenv.FreeAddress(t, "127.0.0.1"), testenv.FreeAddress(t, "127.0.0.1")
 	o.MetricsSecure = false
 	c.StartManager(t, o)
 	waitGet(t, "http://"+o.HealthAddress+"/healthz", 200, "ok")
@@ -147,7 +135,16 @@ func TestSecondReplicaTakesOver(t *testing.T) {
 	c.WaitReady(t, host, "True/Connected", 10*time.Second)
 	c.WaitEvents(t, host, "Normal Connected")
 
+	streams := func() int64 { return box.Calls()["GET /events"] }
+	before := streams()
 	second := c.StartManager(t, o)
+	// A leader that is still connecting would say so, and tell of the connection once more.
+	testenv.Eventually(t, 10*time.Second, func(context.Context) error {
+		if streams() == before {
+			return errors.New("the second replica has not connected")
+		}
+		return nil
+	})
 	version := host.ResourceVersion
 	first.Stop(t)
 	if n := second.Writes(); n != 0 {
@@ -232,7 +229,7 @@ func TestManagerWithoutRights(t *testing.T) {
 	cfg := rest.AnonymousClientConfig(c.Config)
 	cfg.BearerToken = "no-such-token"
 	o := testenv.ManagerOptions(c.Namespace(t))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	err := manager.Run(ctx, cfg, o)
 	if err == nil || !apierrors.IsUnauthorized(err) {

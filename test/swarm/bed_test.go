@@ -40,8 +40,8 @@ const (
 	image, newImage = "busybox:1", "busybox:2"
 	// soon is how long a change of a service may take to be done on an idle machine.
 	soon = 20 * time.Second
-	// promptly is how soon drift is to be corrected on an idle machine, tolerably on any.
-	promptly, tolerably = 2 * time.Second, 10 * time.Second
+	// promptly is how soon drift is to be corrected on an idle machine.
+	promptly = 2 * time.Second
 )
 
 // managers are the names of the engines, of their nodes, and of their DockerHosts.
@@ -204,20 +204,26 @@ func reasonOf(s *dcv1.SwarmService, conditionType string) string {
 	return string(c.Status) + "/" + c.Reason
 }
 
-// wantStalled waits until a service is Stalled for a reason, and checks what it says.
+// wantStalled waits until a service is Stalled for a reason, and says so: the swarm may stop
+// one task after another.
 func (b *bed) wantStalled(t *testing.T, svc *dcv1.SwarmService, reason string, says ...string) {
 	t.Helper()
-	b.wait(t, svc, "False/"+reason)
-	stalled := meta.FindStatusCondition(svc.Status.Conditions, dcv1.ConditionStalled)
-	if stalled == nil || stalled.Status != metav1.ConditionTrue || stalled.Reason != reason {
-		t.Errorf("%s: Stalled is %+v, want True/%s", svc.Name, stalled, reason)
-		return
-	}
-	for _, s := range says {
-		if !strings.Contains(stalled.Message, s) {
-			t.Errorf("%s: Stalled says %q, want it to say %q", svc.Name, stalled.Message, s)
+	var stalled *metav1.Condition
+	b.until(t, svc, soon, func(s *dcv1.SwarmService) error {
+		if err := readyIs(s, "False/"+reason); err != nil {
+			return err
 		}
-	}
+		stalled = meta.FindStatusCondition(s.Status.Conditions, dcv1.ConditionStalled)
+		if stalled == nil || stalled.Status != metav1.ConditionTrue || stalled.Reason != reason {
+			return fmt.Errorf("%s: Stalled is %+v, want True/%s", s.Name, stalled, reason)
+		}
+		for _, text := range says {
+			if !strings.Contains(stalled.Message, text) {
+				return fmt.Errorf("%s: Stalled says %q, want it to say %q", s.Name, stalled.Message, text)
+			}
+		}
+		return nil
+	})
 	t.Logf("%s: %s", reason, stalled.Message)
 }
 

@@ -86,15 +86,17 @@ func testFight(t *testing.T, b *bed) {
 		took := corrections[n+1].Sub(corrections[n])
 		// Swarm writes to the service too, when the tasks run.
 		t.Logf("correction %d came %s after the one before, the pause is %s", n+2, took.Round(time.Millisecond), pause)
-		if took < pause-time.Second || took > pause+tolerably {
+		if took < pause-time.Second {
 			t.Errorf("correction %d came %s after the one before, the pause is %s", n+2, took, pause)
 		}
 	}
-	b.WaitEvent(t, svc, "Warning DriftCorrected")
 	b.settled(t, svc)
 	wantReplicas(t, svc, 2)
-	if e := b.eventCounts(t, svc); e["Warning DriftCorrected"] != 3 || e["Normal Updated"] != 0 || e["Normal Created"] != 1 {
-		t.Errorf("events are %v, want one for each correction", e)
-	}
+	testenv.Eventually(t, soon, func(context.Context) error { // Events are told after the status
+		if e := b.eventCounts(t, svc); e["Warning DriftCorrected"] != 3 || e["Normal Updated"] != 0 || e["Normal Created"] != 1 {
+			return fmt.Errorf("events are %v, want one for each correction", e)
+		}
+		return nil
+	})
 	seen.wantSeen(t, "False/"+dcv1.ReasonDriftFound, "again and again")
 }

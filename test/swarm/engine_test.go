@@ -102,12 +102,16 @@ func (b *bed) taskIDs(t *testing.T, svc *dcv1.SwarmService) []string {
 	return ids
 }
 
-// updateByHand changes a service as `docker service update` does.
+// updateByHand changes a service as `docker service update` does. The swarm itself writes
+// to its services too, so that a version may be old by the time it is used.
 func (b *bed) updateByHand(t *testing.T, name string, change func(*engineswarm.ServiceSpec)) {
 	t.Helper()
-	v := b.service(t, name)
-	change(&v.Spec)
-	b.manager(t).Call(t, http.MethodPost, fmt.Sprintf("/services/%s/update?version=%d", v.ID, v.Version.Index), v.Spec)
+	testenv.Eventually(t, soon, func(context.Context) error {
+		v := b.service(t, name)
+		change(&v.Spec)
+		_, err := b.manager(t).TryCall(http.MethodPost, fmt.Sprintf("/services/%s/update?version=%d", v.ID, v.Version.Index), v.Spec)
+		return err
+	})
 }
 
 // createByHand creates a service that nobody owns, of one container that sleeps.
@@ -174,9 +178,18 @@ func (b *bed) leader(t *testing.T) string {
 // setAvailability is `docker node update --availability`.
 func (b *bed) setAvailability(t *testing.T, name string, a engineswarm.NodeAvailability) {
 	t.Helper()
-	n := b.node(t, name)
-	n.Spec.Availability = a
-	b.manager(t).Call(t, http.MethodPost, fmt.Sprintf("/nodes/%s/update?version=%d", n.ID, n.Version.Index), n.Spec)
+	b.updateNode(t, name, func(n *engineswarm.NodeSpec) { n.Availability = a })
+}
+
+// updateNode changes a node, which the swarm itself writes to as well.
+func (b *bed) updateNode(t *testing.T, name string, change func(*engineswarm.NodeSpec)) {
+	t.Helper()
+	testenv.Eventually(t, soon, func(context.Context) error {
+		n := b.node(t, name)
+		change(&n.Spec)
+		_, err := b.manager(t).TryCall(http.MethodPost, fmt.Sprintf("/nodes/%s/update?version=%d", n.ID, n.Version.Index), n.Spec)
+		return err
+	})
 }
 
 // outputs are what the containers of a service have printed.

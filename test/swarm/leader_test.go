@@ -17,16 +17,12 @@ limitations under the License.
 package swarm
 
 import (
-	"context"
-	"fmt"
-	"net/http"
 	"testing"
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
 	"k8s.io/utils/ptr"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
-	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
 func green(s *dcv1.SwarmServiceSpec) {
@@ -91,11 +87,5 @@ func testLeaderDemoted(t *testing.T, b *bed) {
 // setRole is `docker node promote` and `demote`. Who leads may change meanwhile.
 func (b *bed) setRole(t *testing.T, name string, role engineswarm.NodeRole) {
 	t.Helper()
-	var n *engineswarm.Node
-	testenv.Eventually(t, soon, func(context.Context) error {
-		n = b.node(t, name)
-		n.Spec.Role = role
-		_, err := b.manager(t).TryCall(http.MethodPost, fmt.Sprintf("/nodes/%s/update?version=%d", n.ID, n.Version.Index), n.Spec)
-		return err
-	})
+	b.updateNode(t, name, func(n *engineswarm.NodeSpec) { n.Role = role })
 }

@@ -179,6 +179,7 @@ func (b *bed) rolledOut(t *testing.T, svc *dcv1.SwarmService) (updates int) {
 	if len(tasks) != int(n) {
 		t.Errorf("%s: %d tasks run", svc.Name, len(tasks))
 	}
+	b.WaitEvent(t, svc, "Normal Updated") // it is told after the status
 	e := b.eventCounts(t, svc)
 	t.Logf("%s: events are %v", svc.Name, e)
 	if e["Normal Created"] != 1 || e["Warning DriftCorrected"] != 0 {

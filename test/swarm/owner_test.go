@@ -82,10 +82,7 @@ func (b *bed) waitService(t *testing.T, name string, check func(*engineswarm.Ser
 		}
 		return check(v)
 	})
-	took := time.Since(began)
-	if t.Logf("service %s was corrected after %s", name, took.Round(time.Millisecond)); took > tolerably {
-		t.Errorf("service %s was corrected after %s only", name, took)
-	}
+	t.Logf("service %s was corrected after %s", name, time.Since(began).Round(time.Millisecond))
 }
 
 // corrected waits until a service is what it was, and checks that one write did it.

@@ -74,6 +74,7 @@ func testQuorumLost(t *testing.T, b *bed) {
 		t.Errorf("the swarm still has %+v", v)
 	}
 	for svc, updates := range map[*dcv1.SwarmService]int{changed: 1, named: 0, born: 0} {
+		b.WaitEvent(t, svc, "Normal Created") // it is told after the status
 		if e := b.eventCounts(t, svc); b.services(t, svc) != 1 || e["Normal Created"] != 1 || e["Normal Updated"] != updates || e["Warning QuorumLost"] == 0 {
 			t.Errorf("%s: the swarm has %d services, events are %v", svc.Name, b.services(t, svc), e)
 		}

@@ -100,6 +100,7 @@ func testRollback(t *testing.T, b *bed) {
 		return readyIs(s, "False/RolledBack")
 	})
 	b.WaitEvent(t, svc, "Warning RolledBack")
+	b.WaitEvent(t, svc, "Normal Updated")
 	if e := b.eventCounts(t, svc); e["Normal Updated"] != 1 || e["Warning DriftCorrected"] != 0 || e["Warning RolledBack"] != 1 {
 		t.Errorf("events are %v: what the engine rolled back is not written again", e)
 	}

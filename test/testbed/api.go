@@ -29,7 +29,8 @@ import (
 	"time"
 )
 
-// callLimit bounds a call of the test bed's own; a container's stop may take 10 s.
+// callLimit bounds a call of the test bed's own; a container's stop may take 10 s on an
+// idle machine.
 const callLimit = time.Minute
 
 // api talks to an engine's unix socket with net/http and nothing else, so that

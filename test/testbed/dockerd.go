@@ -30,7 +30,7 @@ import (
 
 // engineLimit is how long an engine may take to answer after its start; on two
 // busy cores it took 3 s.
-const engineLimit = 60 * time.Second
+const engineLimit = 2 * time.Minute
 
 // DockerdOptions say what engine to start. The zero value is Debian's, on a unix
 // socket.

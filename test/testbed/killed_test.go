@@ -60,16 +60,20 @@ func TestKilledTestLeavesNothing(t *testing.T) {
 	if len(processes(t, namespace)) < 4 { // first process, dockerd, containerd, shim, container
 		t.Errorf("the namespace %s has only the processes %v", namespace, processes(t, namespace))
 	}
+	s := slot{n: n}
+	before := s.files()
+	if len(before) < 2 {
+		t.Errorf("the test to be killed has %v, want an interface and a cgroup", before)
+	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
 	Eventually(t, 30*time.Second, "the processes of a killed test to end", func() bool {
 		return len(processes(t, namespace)) == 0
 	})
-	s := slot{n: n}
+	link := "/sys/class/net/" + s.link()
 	Eventually(t, 30*time.Second, "the interface of a killed test to go", func() bool {
-		_, err := os.Stat("/sys/class/net/" + s.link())
-		return err != nil
+		return !os.SameFile(before[link], s.files()[link])
 	})
 	// What is left is files, for the slot's next owner: any slot taken is empty.
 	m := startMachine(t, "next", true)

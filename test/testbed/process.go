@@ -30,8 +30,8 @@ import (
 )
 
 const (
-	stopLimit = 30 * time.Second // dockerd gives containers 15 s to stop
-	logTail   = 4 << 10          // bytes of a log printed where a test failed
+	stopLimit = time.Minute // dockerd gives containers 15 s to stop
+	logTail   = 4 << 10     // bytes of a log printed where a test failed
 )
 
 // process is a daemon in a machine. Its output goes to a file.

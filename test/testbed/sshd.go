@@ -69,7 +69,7 @@ func StartSSHD(t testing.TB, opts SSHDOptions) *SSHD {
 		t.Fatal(err)
 	}
 	s.writeHostKey(t)
-	s.port = freePort(t)
+	s.port = s.freePort(t)
 	s.configure(t, opts)
 	s.Start(t)
 	return s
@@ -77,7 +77,7 @@ func StartSSHD(t testing.TB, opts SSHDOptions) *SSHD {
 
 // Endpoint is the ssh endpoint of an engine's socket by way of the server.
 func (s *SSHD) Endpoint(socket string) string {
-	return fmt.Sprintf("ssh://%s@127.0.0.1:%d%s", s.User, s.port, socket)
+	return fmt.Sprintf("ssh://%s@%s%s", s.User, s.address(), socket)
 }
 
 // KnownHosts is a known_hosts file with the server's key.
@@ -85,7 +85,11 @@ func (s *SSHD) KnownHosts() []byte {
 	return []byte(knownhosts.Line([]string{s.address()}, s.hostKey) + "\n")
 }
 
-func (s *SSHD) address() string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(s.port)) }
+func (s *SSHD) address() string { return net.JoinHostPort(s.ip(), strconv.Itoa(s.port)) }
+
+// ip is an address on loopback that is the slot's own, so that nobody else takes the port
+// while the server is down.
+func (s *SSHD) ip() string { return fmt.Sprintf("127.99.%d.1", s.machine.slot.n) }
 
 // Start starts the server again after Kill or Stop.
 func (s *SSHD) Start(t testing.TB) {
@@ -141,7 +145,7 @@ func (s *SSHD) configure(t testing.TB, opts SSHDOptions) {
 	if opts.NoForwarding {
 		forwarding = "no"
 	}
-	writeFile(t, s.machine.path("sshd_config"), fmt.Appendf(nil, `ListenAddress 127.0.0.1:%d
+	writeFile(t, s.machine.path("sshd_config"), fmt.Appendf(nil, `ListenAddress %s
 HostKey %s
 AuthorizedKeysFile %s
 PidFile none
@@ -153,7 +157,7 @@ PermitRootLogin prohibit-password
 AllowUsers %s
 AllowStreamLocalForwarding %s
 LogLevel VERBOSE
-`, s.port, s.machine.path("host_key"), s.machine.path("authorized_keys"), usePAM(s.User), s.User, forwarding))
+`, s.address(), s.machine.path("host_key"), s.machine.path("authorized_keys"), usePAM(s.User), s.User, forwarding))
 }
 
 // usePAM is yes for an account that is locked: sshd lets those in with PAM only,
@@ -196,11 +200,10 @@ func newSSHKey(t testing.TB) (private []byte, public ssh.PublicKey) {
 	return pem.EncodeToMemory(block), public
 }
 
-// freePort is a port nobody listens on. Somebody else may take it before it is
-// used; the ports the kernel hands out one after another make that unlikely.
-func freePort(t testing.TB) int {
+// freePort is a port of the server's address that nobody listens on.
+func (s *SSHD) freePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(s.ip(), "0"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -211,11 +211,24 @@ func TestFaultServers(t *testing.T) {
 	}
 }
 
+// files are those there are of names that tell of a machine: its interface and its cgroup.
+// The next owner of the slot has others of the same names, in which os.SameFile differs.
+func (s *slot) files() map[string]os.FileInfo {
+	found := map[string]os.FileInfo{}
+	for _, name := range []string{"/sys/class/net/" + s.link(), "/sys/fs/cgroup/" + s.cgroup(), "/sys/fs/cgroup/memory/" + s.cgroup()} {
+		if info, err := os.Stat(name); err == nil {
+			found[name] = info
+		}
+	}
+	return found
+}
+
 // TestNothingIsLeft looks for what a machine leaves behind.
 func TestNothingIsLeft(t *testing.T) {
 	t.Parallel()
-	var n int
 	var pid int
+	var before map[string]os.FileInfo
+	var s *slot
 	t.Run("machine", func(t *testing.T) {
 		d := StartDockerd(t, DockerdOptions{TCP: true})
 		d.ImportBusybox(t, image)
@@ -224,18 +237,17 @@ func TestNothingIsLeft(t *testing.T) {
 		if err := json.Unmarshal(d.Call(t, http.MethodGet, "/containers/"+id+"/json", nil), &c); err != nil {
 			t.Fatal(err)
 		}
-		n, pid = d.machine.slot.n, d.PID()
+		s, pid = d.machine.slot, d.PID()
+		if before = s.files(); len(before) < 2 {
+			t.Errorf("a machine has %v, want an interface and a cgroup", before)
+		}
 	})
-	s := slot{n: n, dir: t.TempDir() + "/none"}
 	if _, err := os.Stat("/proc/" + strconv.Itoa(pid)); err == nil {
 		t.Errorf("the daemon %d lives", pid)
 	}
-	if _, err := os.Stat("/sys/class/net/" + s.link()); err == nil {
-		t.Errorf("the interface %s is left", s.link())
-	}
-	for _, root := range []string{"/sys/fs/cgroup/", "/sys/fs/cgroup/memory/"} {
-		if _, err := os.Stat(root + s.cgroup()); err == nil {
-			t.Errorf("the cgroup %s is left", root+s.cgroup())
+	for name, info := range s.files() {
+		if os.SameFile(before[name], info) {
+			t.Errorf("%s is left", name)
 		}
 	}
 }

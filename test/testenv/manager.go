@@ -46,7 +46,7 @@ func ManagerOptions(namespaces ...string) manager.Options {
 	o.LeaderElect = false
 	o.MetricsAddress, o.HealthAddress, o.ProxyAddress = "0", "0", "0"
 	o.AuditFile = "" // tests of the trail name one
-	o.ShutdownTimeout = 10 * time.Second
+	o.ShutdownTimeout = 20 * time.Second
 	return o
 }
 
@@ -77,8 +77,8 @@ func (m *Manager) Stop(t testing.TB) {
 		if err != nil {
 			t.Errorf("the manager ended with: %v", err)
 		}
-	case <-time.After(30 * time.Second):
-		t.Error("the manager did not stop within 30 s")
+	case <-time.After(patience):
+		t.Errorf("the manager did not stop within %s", patience)
 	}
 }
 

@@ -22,7 +22,6 @@ import (
 	"fmt"
 	"io/fs"
 	"testing"
-	"time"
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -82,7 +81,7 @@ func (c *Cluster) RemovePolicy(t testing.TB, name string) (restore func()) {
 	c.Delete(t, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	restore = func() {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer cancel()
 		if err := c.applyPolicies(ctx); err != nil {
 			t.Errorf("putting the admission policies back: %v", err)

@@ -95,14 +95,16 @@ func (s *suite) testStop(t *testing.T) {
 		code     int
 		min, max time.Duration
 	}{
-		{"heeds the signal", "trap 'exit 7' TERM; while :; do sleep 0.05; done", 0, 60 * time.Second, 7, 0, 30 * time.Second},
-		{"ignores it", "trap '' TERM; while :; do sleep 0.05; done", 60, time.Second, 137, 900 * time.Millisecond, 30 * time.Second},
-		{"ignores it for its own grace", "trap '' TERM; while :; do sleep 0.05; done", 1, -1, 137, 900 * time.Millisecond, 9500 * time.Millisecond},
-		{"no grace", "trap '' TERM; while :; do sleep 0.05; done", 60, 0, 137, 0, 30 * time.Second},
+		// A trap is set before it is said that the script runs: without one the first process
+		// of a container does not heed the signal.
+		{"heeds the signal", "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done", 0, 60 * time.Second, 7, 0, 30 * time.Second},
+		{"ignores it", "trap '' TERM; echo up; while :; do sleep 0.05; done", 60, time.Second, 137, 900 * time.Millisecond, 30 * time.Second},
+		{"ignores it for its own grace", "trap '' TERM; echo up; while :; do sleep 0.05; done", 1, -1, 137, 900 * time.Millisecond, 9500 * time.Millisecond},
+		{"no grace", "trap '' TERM; echo up; while :; do sleep 0.05; done", 60, 0, 137, 0, 30 * time.Second},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			id := s.start(t, box{cmd: []string{"sh", "-c", "echo up; " + test.script}, signal: "SIGTERM", grace: test.own})
+			id := s.start(t, box{cmd: []string{"sh", "-c", test.script}, signal: "SIGTERM", grace: test.own})
 			s.waitLog(t, id, "up\n")
 			from := time.Now()
 			s.must(t, "stop", s.e.ContainerStop(ctx, id, test.grace))

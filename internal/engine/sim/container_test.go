@@ -125,13 +125,14 @@ func TestStopSignals(t *testing.T) {
 		signal string
 		code   int
 	}{
-		"trap":     {"trap 'exit 5' TERM; while :; do sleep 0.01; done", nil, "", 5},
-		"trapwait": {"trap 'exit 6' TERM; sleep 1000 & wait", nil, "", 6},
-		"other":    {"trap 'exit 7' USR1; while :; do sleep 0.01; done", nil, "SIGUSR1", 7},
-		"ignore":   {"sleep 1000", nil, "", 137},
-		"init":     {"sleep 1000", &yes, "", 143},
+		// A trap is set before it is said that the script runs.
+		"trap":     {"trap 'exit 5' TERM; echo up; while :; do sleep 0.01; done", nil, "", 5},
+		"trapwait": {"trap 'exit 6' TERM; echo up; sleep 1000 & wait", nil, "", 6},
+		"other":    {"trap 'exit 7' USR1; echo up; while :; do sleep 0.01; done", nil, "SIGUSR1", 7},
+		"ignore":   {"echo up; sleep 1000", nil, "", 137},
+		"init":     {"echo up; sleep 1000", &yes, "", 143},
 	} {
-		id := c.create(name, map[string]any{"Cmd": []string{"sh", "-c", "echo up; " + test.script}, "StopSignal": test.signal, "HostConfig": map[string]any{"Init": test.init}})
+		id := c.create(name, map[string]any{"Cmd": []string{"sh", "-c", test.script}, "StopSignal": test.signal, "HostConfig": map[string]any{"Init": test.init}})
 		c.must(204, "POST", "/containers/"+name+"/start", nil)
 		eventually(t, "the script to run", func() bool { return len(c.must(200, "GET", "/containers/"+id+"/logs?stdout=1", nil)) > 0 })
 		grace := "5"
@@ -204,6 +205,7 @@ func TestWaits(t *testing.T) {
 func TestPauseStopsTime(t *testing.T) {
 	c := serve(t, Options{Images: 1})
 	loop := c.script("loop", "while :; do echo x; sleep 0.01; done")
+	// The nap must not be over before it is paused.
 	nap := c.create("nap", map[string]any{"Cmd": []string{"sleep", "2"}})
 	c.must(204, "POST", "/containers/nap/start", nil)
 	for _, id := range []string{loop, nap} {
@@ -211,7 +213,7 @@ func TestPauseStopsTime(t *testing.T) {
 	}
 	length := func() int { return len(c.must(200, "GET", "/containers/loop/logs?stdout=1", nil)) }
 	before := length()
-	time.Sleep(2500 * time.Millisecond) // long enough for the nap to be over
+	time.Sleep(2200 * time.Millisecond) // long enough for the nap to be over
 	if after := length(); after > before+20 {
 		t.Errorf("a paused container wrote %d bytes", after-before)
 	}

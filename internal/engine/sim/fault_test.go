@@ -210,8 +210,8 @@ func TestWrongAnswers(t *testing.T) {
 		c.fault(test.fault)
 		wait := limit
 		switch name {
-		case "stall": // long enough for what comes before it
-			wait = 2 * time.Second
+		case "stall":
+			wait = 2 * time.Second // its beginning comes first
 		case "latency":
 			wait = short
 		}

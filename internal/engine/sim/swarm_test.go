@@ -204,14 +204,22 @@ func TestFailedUpdate(t *testing.T) {
 		c.waitRunning(id, 2)
 		bad := good
 		bad.TaskTemplate.ContainerSpec = &swarm.ContainerSpec{Image: "app-0:1", Command: []string{"sh", "-c", "exit 9"}}
-		bad.UpdateConfig = &swarm.UpdateConfig{Parallelism: 1, Monitor: 50 * time.Millisecond, FailureAction: action}
+		// A task's end must be within the monitor to count, and is late on a busy machine.
+		bad.UpdateConfig = &swarm.UpdateConfig{Parallelism: 1, Monitor: limit, FailureAction: action}
+		if action == swarm.UpdateFailureActionContinue {
+			bad.UpdateConfig.Monitor = 50 * time.Millisecond // it has no end but this
+		}
 		c.updateService("web", bad)
 		c.waitUpdate("web", want)
 		if action == swarm.UpdateFailureActionRollback {
 			c.waitRunning(id, 2)
 		}
-		failed := c.tasks(id, swarm.TaskStateFailed)
-		if len(failed) == 0 || failed[0].Status.Err != "task: non-zero exit (9)" || failed[0].Status.ContainerStatus.ExitCode != 9 {
+		var failed []swarm.Task
+		eventually(t, "a failed task", func() bool {
+			failed = c.tasks(id, swarm.TaskStateFailed)
+			return len(failed) > 0
+		})
+		if failed[0].Status.Err != "task: non-zero exit (9)" || failed[0].Status.ContainerStatus.ExitCode != 9 {
 			t.Errorf("%s: the failed tasks are %+v", action, failed)
 		}
 	}

@@ -189,7 +189,7 @@ func (p *program) lease(ctx context.Context, t *testing.T) (holder, acquired str
 // The real manager, with the rights that the manifests give it, in the real control plane: as soon as the program says that
 // it is ready, DockerHosts are taken, and a status comes.
 func TestManagerServesDockerHosts(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	p := start(ctx, t, filepath.Join(t.TempDir(), "data"))
 	for namespace, reason := range map[string]string{
@@ -205,7 +205,7 @@ func TestManagerServesDockerHosts(t *testing.T) {
 // A program that was killed still holds the Lease. The next one on the same directory knows that it is its own and goes on
 // with it: one that waited until it ran out would count as another leader.
 func TestKilledProgramLeadsAgain(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
 	defer cancel()
 	dir := filepath.Join(t.TempDir(), "data")
 	p := start(ctx, t, dir)

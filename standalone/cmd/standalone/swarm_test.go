@@ -57,7 +57,7 @@ type swarmBed struct {
 
 // TestSwarmServices is what Kubernetes' own controllers do with the services of a real swarm.
 func TestSwarmServices(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
 	defer cancel()
 	b := &swarmBed{ca: testbed.NewCA(t, "fleet")}
 	b.engine = testbed.StartDockerd(t, testbed.DockerdOptions{Name: hostName, TCP: true, CA: b.ca, Swarm: true})
@@ -153,5 +153,5 @@ func listOf[T any](t *testing.T, engine *testbed.Dockerd, path string) (list []T
 
 // afterTest is a context for what is done when a test has ended.
 func afterTest(t *testing.T) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(t.Context()), 10*time.Second)
+	return context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 }

@@ -52,7 +52,7 @@ const (
 
 	// startLimit and stopLimit are generous: what is asserted is that it happens. How long it takes is measured elsewhere.
 	startLimit = 2 * time.Minute
-	stopLimit  = time.Minute
+	stopLimit  = 2 * time.Minute
 )
 
 func TestMain(m *testing.M) {
@@ -114,8 +114,9 @@ func testManager(ctx context.Context, config *rest.Config, at Place) error {
 		beat := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{GenerateName: "beat-", Namespace: "default", Labels: map[string]string{"beat": ""}}}
 		_, err := client.CoreV1().ConfigMaps("default").Create(ctx, beat, metav1.CreateOptions{})
 		// A client closes its connections when its certificate is renewed, a request under way
-		// or not. What the API server answers is what counts.
-		if apierrors.ReasonForError(err) != metav1.StatusReasonUnknown && ctx.Err() == nil {
+		// or not, and an API server on a busy machine has requests that take too long for it.
+		// What it answers of the credential is what counts.
+		if (apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err)) && ctx.Err() == nil {
 			return fmt.Errorf("beat: %w", err)
 		}
 	}

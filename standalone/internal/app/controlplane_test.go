@@ -47,7 +47,7 @@ import (
 	"k8s.io/client-go/util/keyutil"
 )
 
-const loopLimit = time.Minute
+const loopLimit = 2 * time.Minute
 
 var (
 	crdResource    = schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
