@@ -92,8 +92,8 @@ var scripts = map[string][]step{
 	},
 	"attach and follow": {
 		d("run --detach --interactive --name echo busybox:test sh -c 'head -n 2; exit 7'"),
-		// The end of stdin comes after the container's: an engine stops sending output when it sees it.
-		{with: "sh", args: []string{"-c", "(echo one; echo two; docker wait echo > waited) | docker attach echo"}}, d("logs --follow echo"), d("wait echo"), d("rm -f echo"),
+		// The end of stdin comes long after the container's: an engine stops sending output when it sees it.
+		{with: "sh", args: []string{"-c", "(echo one; echo two; docker wait echo > waited; sleep 2) | docker attach echo"}}, d("logs --follow echo"), d("wait echo"), d("rm -f echo"),
 	},
 	"files": {
 		d("run --detach --name files busybox:test sleep 600"),
