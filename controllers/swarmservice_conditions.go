@@ -166,23 +166,23 @@ func judgeRollout(v *serviceView, c taskCounts) verdict {
 	if u := v.service.UpdateStatus; u != nil {
 		switch u.State {
 		case engineswarm.UpdateStatePaused:
-			return stalledOr(v, c, dcv1.ReasonUpdatePaused, "The engine paused the update, since tasks failed; it goes on when the spec changes")
+			return rolloutEnded(v, c, dcv1.ReasonUpdatePaused, "The engine paused the update, since tasks failed; it goes on when the spec changes")
 		case engineswarm.UpdateStateRollbackPaused:
-			return stalledOr(v, c, dcv1.ReasonRollbackPaused, "The update failed, and so did its rollback, which the engine paused; it goes on when the spec changes")
+			return rolloutEnded(v, c, dcv1.ReasonRollbackPaused, "The update failed, and so did its rollback, which the engine paused; it goes on when the spec changes")
 		case engineswarm.UpdateStateRollbackStarted:
 			return verdict{reason: dcv1.ReasonRollingBack, standing: reconciling, progressing: true, message: rolloutText(v, c, "The engine is rolling the update back")}
 		case engineswarm.UpdateStateRollbackCompleted:
 			if v.checked && !v.diff.Empty() {
-				return stalledOr(v, c, dcv1.ReasonRolledBack, "The engine rolled the update back; it is tried again when the spec changes")
+				return rolloutEnded(v, c, dcv1.ReasonRolledBack, "The engine rolled the update back; it is tried again when the spec changes")
 			}
 		}
 	}
 	return judgeTasks(v, c)
 }
 
-// stalledOr is a rollout that has come to its end. What it failed of is said at once with
-// that: until the tasks were listed after it, it is on its way.
-func stalledOr(v *serviceView, c taskCounts, reason, what string) verdict {
+// rolloutEnded is of one that the engine gave up. That is told together with what it failed
+// of: until the tasks were listed after it, the rollout is on its way.
+func rolloutEnded(v *serviceView, c taskCounts, reason, what string) verdict {
 	text := rolloutText(v, c, what)
 	if c.culprit == nil && lastFailure(v) == nil && !v.failures {
 		return verdict{reason: dcv1.ReasonUpdating, standing: reconciling, progressing: true, message: text}

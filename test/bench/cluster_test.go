@@ -21,7 +21,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -136,7 +135,7 @@ type manager struct {
 // metrics, which it serves in plain text to whoever is on this machine, and more.
 func (c *cluster) startManager(b *testing.B, more ...string) *manager {
 	b.Helper()
-	metrics, proxy := freeAddress(b), freeAddress(b)
+	metrics, proxy := testenv.FreeAddress(b, "127.0.0.1"), testenv.FreeAddress(b, "127.0.0.1")
 	args := []string{
 		"--kubeconfig", c.kubeconfig, "--unix-endpoint-namespaces=*",
 		"--metrics-bind-address=" + metrics, "--metrics-secure=false",
@@ -154,16 +153,6 @@ func (m *manager) goroutines(b *testing.B) float64 {
 	}
 	defer resp.Body.Close()
 	return parseMetrics(b, resp.Body)["go_goroutines"].GetMetric()[0].GetGauge().GetValue()
-}
-
-func freeAddress(b *testing.B) string {
-	b.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // eventually polls check until it returns true; it is for conditions that nothing

@@ -36,6 +36,7 @@ import (
 
 	"github.com/dockercontrol/dockercontrol/internal/engine/sim"
 	"github.com/dockercontrol/dockercontrol/test/testbed"
+	"github.com/dockercontrol/dockercontrol/test/testenv"
 )
 
 // null is an engine, in a process of its own, whose archives are zeros out of nowhere
@@ -56,7 +57,7 @@ func startNull(b *testing.B, ca *testbed.CA) *null {
 	b.Helper()
 	dir := b.TempDir()
 	pair := ca.Server(b, "127.0.0.1")
-	address := freeAddress(b)
+	address := testenv.FreeAddress(b, "127.0.0.1")
 	for name, data := range map[string][]byte{nullCA: ca.Cert, nullCert: pair.Cert, nullKey: pair.Key, nullAddress: []byte(address)} {
 		writeFile(b, filepath.Join(dir, name), data)
 	}

@@ -40,8 +40,10 @@ const (
 	image, newImage = "busybox:1", "busybox:2"
 	// soon is how long a change of a service may take to be done on an idle machine.
 	soon = 20 * time.Second
-	// promptly is how soon drift is to be corrected on an idle machine.
+	// promptly is how soon drift is to be corrected: it is promised, and takes some 0.1 s.
 	promptly = 2 * time.Second
+	// tolerably is by how much what takes a second or two on an idle machine may be late.
+	tolerably = 20 * time.Second
 )
 
 // managers are the names of the engines, of their nodes, and of their DockerHosts.

@@ -86,7 +86,7 @@ func testFight(t *testing.T, b *bed) {
 		took := corrections[n+1].Sub(corrections[n])
 		// Swarm writes to the service too, when the tasks run.
 		t.Logf("correction %d came %s after the one before, the pause is %s", n+2, took.Round(time.Millisecond), pause)
-		if took < pause-time.Second {
+		if took < pause-time.Second || took > pause+tolerably {
 			t.Errorf("correction %d came %s after the one before, the pause is %s", n+2, took, pause)
 		}
 	}

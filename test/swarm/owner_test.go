@@ -82,7 +82,10 @@ func (b *bed) waitService(t *testing.T, name string, check func(*engineswarm.Ser
 		}
 		return check(v)
 	})
-	t.Logf("service %s was corrected after %s", name, time.Since(began).Round(time.Millisecond))
+	took := time.Since(began)
+	if t.Logf("service %s was corrected after %s", name, took.Round(time.Millisecond)); took > promptly {
+		t.Errorf("service %s was corrected after %s, later than the %s that are promised", name, took, promptly)
+	}
 }
 
 // corrected waits until a service is what it was, and checks that one write did it.

@@ -15,8 +15,9 @@ limitations under the License.
 */
 
 // Package conn reaches from a request down to the TCP connection that it came by: to
-// notice a client that vanished, to wait for one that is slow on purpose, and to end
-// an answer so that nobody takes it for a whole one.
+// notice a client that vanished, to wait for one that is slow on purpose, to end an
+// answer so that nobody takes it for a whole one, and to cut a write once its right is
+// gone.
 //
 // A connection whose data is not acknowledged for 30 s is cut (TCP_USER_TIMEOUT), and
 // an idle one is probed after 15 s, so that a client that lost its network does not
