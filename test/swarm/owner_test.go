@@ -92,6 +92,13 @@ func (b *bed) waitService(t *testing.T, name string, check func(*engineswarm.Ser
 func (b *bed) corrected(t *testing.T, svc *dcv1.SwarmService, check func(*engineswarm.Service) error) {
 	t.Helper()
 	b.waitService(t, svc.Name, check)
+	defer func() {
+		if t.Failed() { // is it the swarm that differs, or what is said of it?
+			for _, task := range b.tasks(t, svc) {
+				t.Logf("the engine has task %s of slot %d: %s, to be %s", task.ID, task.Slot, task.Status.State, task.DesiredState)
+			}
+		}
+	}()
 	b.WaitEvent(t, svc, "Warning DriftCorrected")
 	b.settled(t, svc)
 	wantReplicas(t, svc, 2)
