@@ -47,6 +47,7 @@ type swarmBed struct {
 	t     *testing.T
 	ns    string
 	mgr   *testenv.Manager
+	sims  []*sim.Swarm
 	nodes []*simHost
 	hosts []*dcv1.DockerHost
 	// image is what real engines run.
@@ -76,6 +77,7 @@ func (b *swarmBed) swarm(prefix string, managers, workers int) {
 	b.t.Helper()
 	s := sim.NewSwarm(sim.SwarmOptions{Seed: b.ns + prefix, NodeTimeout: 500 * time.Millisecond, TaskDelay: time.Millisecond})
 	b.t.Cleanup(s.Close)
+	b.sims = append(b.sims, s)
 	for i := range managers + workers {
 		opts := sim.Options{Name: fmt.Sprint(prefix, i), Seed: b.ns + fmt.Sprint(prefix, i), Images: 2, Swarm: s, Role: engineswarm.NodeRoleManager}
 		if i >= managers {

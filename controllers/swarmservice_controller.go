@@ -143,6 +143,7 @@ func (t *serviceTurn) run(ctx context.Context) {
 	t.view.known = true
 	t.apply(ctx, have)
 	t.look()
+	t.clearSurplus(ctx)
 }
 
 // away notes that the swarm cannot be asked. What ends by itself is told when it lasts.

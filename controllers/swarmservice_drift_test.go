@@ -19,6 +19,7 @@ package controllers_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,6 +75,33 @@ func TestSwarmServiceDriftCorrected(t *testing.T) {
 		return nil
 	})
 	b.wait(svc, "True/Converged")
+}
+
+// TestSwarmServiceSurplusTasks: where swarm forgets to end tasks it is asked again, once,
+// and none of the others restarts.
+func TestSwarmServiceSurplusTasks(t *testing.T) {
+	t.Parallel()
+	b := startSwarm(t, 1, 0)
+	svc := b.run("web", func(s *dcv1.SwarmServiceSpec) { s.Replicas = ptr.To[int32](4) })
+	before := b.taskIDs("web")
+	b.sims[0].MissScaleDown()
+	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.Replicas = ptr.To[int32](1) })
+	b.waitEngine("web", wantReplicas(1))
+	missed := b.onEngine("web").Version.Index
+	b.wait(svc, "True/Converged")
+	if svc.Status.Replicas != 1 || svc.Status.ReplicaSummary != "1/1" {
+		t.Errorf("status counts %d tasks, %s", svc.Status.Replicas, svc.Status.ReplicaSummary)
+	}
+	const want = "The swarm kept 3 tasks more than spec.replicas asks for; the service was written again, unchanged, so that it ends them."
+	if says := b.eventNote(svc, dcv1.ReasonSurplusTasks); says != want {
+		t.Errorf("the Event says %q", says)
+	}
+	if after := b.taskIDs("web"); len(after) != 1 || !slices.Contains(before, after[0]) {
+		t.Errorf("of the tasks %v the swarm keeps %v", before, after)
+	}
+	if v := b.onEngine("web"); v.Version.Index == missed || svc.Status.SpecVersion != int64(v.Version.Index) {
+		t.Errorf("the service went from version %d to %d, status tells %d", missed, v.Version.Index, svc.Status.SpecVersion)
+	}
 }
 
 // TestSwarmServiceDriftReported: what is done by hand is reported; what the spec changes

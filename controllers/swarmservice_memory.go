@@ -41,6 +41,8 @@ type serviceMemory struct {
 	refused refusal
 	// corrections are those of drift, in a row.
 	corrections corrections
+	// surplus are tasks that the swarm should have ended.
+	surplus surplus
 	// image is what a registry said of spec.image.
 	image lookedUp
 	// seen is the service's version, and when it was first seen: tasks that were listed

@@ -71,7 +71,7 @@ func countTasks(service *swarm.Service, tasks []swarm.Task, now time.Time) taskC
 		case t.Status.State == swarm.TaskStateComplete && job:
 			c.completed++
 			wanted[slotOf(t)] = true
-		case isWanted(t) && !isOver(t):
+		case lives(t):
 			c.there++
 		}
 		if t.Status.State == swarm.TaskStateRunning && isWanted(t) {
@@ -153,6 +153,9 @@ func isWanted(t *swarm.Task) bool {
 	}
 	return false
 }
+
+// lives reports whether a task runs, or is to.
+func lives(t *swarm.Task) bool { return isWanted(t) && !isOver(t) }
 
 // isOver reports whether a task has ended.
 func isOver(t *swarm.Task) bool {

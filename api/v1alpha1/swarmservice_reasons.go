@@ -64,6 +64,9 @@ const (
 	// ReasonDriftCorrected: the service was changed behind the operator's back, and is
 	// what the spec says again.
 	ReasonDriftCorrected = "DriftCorrected"
+	// ReasonSurplusTasks: the swarm did not end all tasks of a service that was scaled down,
+	// and was asked again.
+	ReasonSurplusTasks = "SurplusTasks"
 
 	// ReasonHostNotFound: spec.hostRef names no DockerHost of the namespace.
 	ReasonHostNotFound = "HostNotFound"

@@ -58,6 +58,7 @@ type Swarm struct {
 	tasks    []*taskObject
 	files    map[fileKind][]*fileObject // secrets and configs
 	nextPort uint32
+	missNext bool          // the next scale-down is lost
 	changed  chan struct{} // closed at the next change of a task
 	wake     chan struct{} // wakes the orchestrator; has room for one
 }

@@ -58,6 +58,14 @@ func (s *Swarm) slots(v *serviceObject) []slot {
 	return all
 }
 
+// MissScaleDown has the next scale-down of a service end no task, until the service is
+// written again. Docker's swarms do so where a task changes at that very moment.
+func (s *Swarm) MissScaleDown() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.missNext = true
+}
+
 // orchestrate keeps the tasks what the services want.
 func (s *Swarm) orchestrate() {
 	timer := time.NewTimer(time.Hour)
@@ -135,6 +143,9 @@ func (s *Swarm) fill(v *serviceObject) time.Duration {
 			next = min(next, delay(v))
 			s.want(last, swarm.TaskStateShutdown)
 		}
+	}
+	if v.missed {
+		return next
 	}
 	for _, t := range v.tasks {
 		gone := !wanted[t.key] || v.job() && t.iteration != v.iteration

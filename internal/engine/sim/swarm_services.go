@@ -53,6 +53,8 @@ type serviceObject struct {
 	attempts map[string]uint64
 	rollout  *rollout
 	removed  bool
+	// missed: the orchestrator overlooks the tasks that are too many.
+	missed bool
 }
 
 var (
@@ -272,7 +274,11 @@ func (s *Swarm) updateService(r *request, spec *swarm.ServiceSpec) (int, any, er
 // roll it out. Callers hold s.mu.
 func (s *Swarm) replaceSpec(v *serviceObject, spec *swarm.ServiceSpec) {
 	attrs := []string{"name", spec.Name}
+	v.missed = false
 	if old, now := v.spec.Mode.Replicated, spec.Mode.Replicated; old != nil && *old.Replicas != *now.Replicas {
+		if s.missNext && *now.Replicas < *old.Replicas {
+			v.missed, s.missNext = true, false
+		}
 		attrs = append(attrs, "replicas.new", fmt.Sprint(*now.Replicas), "replicas.old", fmt.Sprint(*old.Replicas))
 	}
 	if old, now := v.spec.TaskTemplate.ContainerSpec.Image, spec.TaskTemplate.ContainerSpec.Image; old != now {
