@@ -46,7 +46,7 @@ type surplus struct {
 // by what it read a moment before: where one of them changed meanwhile, as it does while it
 // starts, the leader logs "failed to update task to REMOVE" and "update out of sequence", and
 // does not look again until the service is written. So do swarmkit's sources up to 2.0, and
-// 20.10 does it here in 4 of 100 scale-downs that come within 50 ms of a scale-up.
+// 20.10 does it in 3 of 100 scale-downs that come within 50 ms of a scale-up.
 func (t *serviceTurn) clearSurplus(ctx context.Context) {
 	m, v := &t.memory.surplus, &t.view
 	if v.service == nil {
