@@ -23,6 +23,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
 	corev1 "k8s.io/api/core/v1"
@@ -110,7 +111,23 @@ func (t *serviceTurn) apply(ctx context.Context, have *engineswarm.Service) {
 		}
 		t.view.listedAt = t.now
 	}
-	t.err = fmt.Errorf("service %s of the swarm changes as fast as it is written", t.svc.ServiceName())
+	t.outrun(t.sumOf(desired))
+}
+
+// outrun says why the service was not written after so many attempts.
+func (t *serviceTurn) outrun(sum string) {
+	name := t.svc.ServiceName()
+	if t.view.service == nil {
+		t.refused(sum, &SpecFault{dcv1.ReasonConflict, fmt.Sprintf("spec.serviceName: the swarm says that the name %s is taken, and has no service that is spelled so. "+
+			"It takes capital and small letters for the same: choose another name, or remove the service whose name differs in nothing else.", name)})
+		return
+	}
+	t.err = errOutrun(name)
+	t.view.fault, t.view.passes = &SpecFault{dcv1.ReasonEngineError, t.err.Error() + "; it is tried again."}, true
+}
+
+func errOutrun(name string) error {
+	return fmt.Errorf("service %s of the swarm changes as fast as it is written", name)
 }
 
 // desired is what the spec asks for, with what it refers to.
@@ -122,7 +139,12 @@ func (t *serviceTurn) desired(ctx context.Context) (swarm.Desired, error) {
 	if err != nil {
 		return swarm.Desired{}, err
 	}
-	t.registryAuth = in.RegistryAuth
+	t.registryAuth, t.appliedHashes = in.RegistryAuth, in.Applied
+	if have := t.view.service; have != nil {
+		if label := have.Spec.Labels[dcv1.LabelPullSecret]; slices.Contains(in.PullSecrets, label) {
+			in.PullSecret = label // the same credentials, under an older key
+		}
+	}
 	in.Image = t.pinned(ctx, in.RegistryAuth)
 	desired, err := swarm.Build(&t.svc.Spec, in.Inputs)
 	var faults swarm.Faults
@@ -150,23 +172,29 @@ func (t *serviceTurn) bring(ctx context.Context, desired swarm.Desired) (again b
 		return false, fault
 	}
 	t.view.diff = desired.Diff(have.Spec)
-	now := applied{sum, t.svc.Generation}
-	wrote := t.memory.applied == now || t.memory.applied == (applied{}) && writtenGeneration(t.svc)
+	if t.view.diff.PullSecretOnly() && t.spares(have) {
+		t.view.diff = swarm.Differences{}
+	}
+	wrote := t.asked(sum)
+	// Who took the service over has it, and may lose it to the next who does.
+	had := whose == ours || t.svc.Status.ServiceID == have.ID
 	switch {
 	case t.view.diff.Empty():
-		t.view.checked, t.memory.applied, t.memory.refused = true, now, refusal{}
+		t.memory.refused, t.view.checked = refusal{}, true
+		t.applies(sum)
 		return false, nil
 	case isTrue(t.svc.Spec.Suspend):
 		t.view.checked = wrote
 		return false, nil
 	case wrote && rolledBack(have), wrote && whose == ours && t.svc.Spec.DriftPolicy == dcv1.SwarmDriftReport:
 		t.view.checked = true
+		t.applies(sum)
 		return false, nil
 	}
 	if held := t.held(sum); held != nil {
 		return false, held
 	}
-	if wrote && whose == ours && t.fought() {
+	if wrote && had && t.fought() {
 		t.view.checked = true
 		return false, nil
 	}
@@ -174,16 +202,47 @@ func (t *serviceTurn) bring(ctx context.Context, desired swarm.Desired) (again b
 	if err != nil || again {
 		return again, err
 	}
-	t.told(whose, wrote)
+	t.told(had, wrote)
 	t.wrote(sum, have.ID, have.Version.Index)
 	return false, nil
 }
 
+// spares reports whether a job is left with the credentials that it has: each write runs a
+// job anew, and a finished one needs none. One that cannot pull its image does.
+func (t *serviceTurn) spares(have *engineswarm.Service) bool {
+	return isJob(have) && !saysReady(t.svc, dcv1.ReasonImagePullFailed)
+}
+
+// asked reports whether the swarm was asked for this before, by us or by the process before
+// this one: where the service is something else, somebody changed it.
+func (t *serviceTurn) asked(sum string) bool {
+	if t.memory.applied != (applied{}) {
+		return t.memory.applied == applied{sum, t.svc.Generation}
+	}
+	if !writtenGeneration(t.svc) {
+		return false
+	}
+	hash := t.svc.Status.AppliedHash
+	return hash == "" || t.appliedHashes == nil || slices.Contains(t.appliedHashes([]byte(sum)), hash)
+}
+
+// applies notes what the swarm was asked for, for the next reconciliation and, in the
+// status, for the next process. A hash under an older key stays: it is as good.
+func (t *serviceTurn) applies(sum string) {
+	t.memory.applied = applied{sum, t.svc.Generation}
+	if t.appliedHashes == nil {
+		return
+	}
+	if hashes := t.appliedHashes([]byte(sum)); !slices.Contains(hashes, t.svc.Status.AppliedHash) {
+		t.svc.Status.AppliedHash = hashes[0]
+	}
+}
+
 // told makes the Event of an update.
-func (t *serviceTurn) told(whose ownership, wrote bool) {
+func (t *serviceTurn) told(had, wrote bool) {
 	text := t.view.diff.String()
 	switch {
-	case whose == adoptable:
+	case !had:
 		t.event(corev1.EventTypeNormal, dcv1.ReasonAdopted, actionUpdateService, "The service was taken over. It differed: "+text)
 	case wrote:
 		t.corrected()
@@ -227,8 +286,10 @@ func (t *serviceTurn) bringBack(ctx context.Context, desired swarm.Desired, sum 
 // wrote notes what was written, for the next reconciliation.
 func (t *serviceTurn) wrote(sum, id string, above uint64) {
 	t.view.written, t.view.diff = true, swarm.Differences{}
-	t.memory.applied, t.memory.refused = applied{sum, t.svc.Generation}, refusal{}
+	t.memory.refused = refusal{}
+	t.applies(sum)
 	t.memory.written = writtenService{id, above, t.now}
+	t.memory.made = madeService{t.svc.UID, id, t.on.Swarm.ClusterID}
 	t.svc.Status.Image, t.svc.Status.ImageDigest = t.svc.Spec.Image, ""
 	if t.memory.image.text == t.svc.Spec.Image {
 		t.svc.Status.ImageDigest = t.memory.image.digest

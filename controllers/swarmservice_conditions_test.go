@@ -231,6 +231,7 @@ func TestRefusedBy(t *testing.T) {
 		{engine.ClassServer, "the engine says: rpc error: code = Unimplemented desc = service mode change is not allowed", dcv1.ReasonModeInvalid},
 		{engine.ClassInvalid, "the engine says: secret not found: abc", dcv1.ReasonSecretNotFound},
 		{engine.ClassNotFound, "the engine says: network abc not found", dcv1.ReasonNetworkNotFound},
+		{engine.ClassInvalid, `the engine says: rpc error: code = InvalidArgument desc = expanding env "A={{": template: expansion:1: unclosed action`, dcv1.ReasonFieldInvalid},
 		{engine.ClassInvalid, "the engine says: something else", dcv1.ReasonSpecRejected},
 		{engine.ClassServer, "the engine says: it broke", ""},
 		{engine.ClassUnreachable, "nothing answers", ""},
@@ -243,5 +244,13 @@ func TestRefusedBy(t *testing.T) {
 	}
 	if fault := refusedBy(errors.New("another")); fault != nil {
 		t.Errorf("got %+v", fault)
+	}
+	// An engine that is connected says it, not the host's status.
+	forbidden := engine.Errorf(engine.ClassAuth, engine.CauseAuthenticationFailed, "refused the request (HTTP 403): denied by plugin")
+	if fault := refusedBy(forbidden); fault == nil || fault.Reason != dcv1.ReasonSpecRejected || !strings.Contains(fault.Message, "denied by plugin") {
+		t.Errorf("a request that is forbidden: %+v", fault)
+	}
+	if fault := refusedBy(engine.Errorf(engine.ClassAuth, engine.CauseCertificateExpired, "the certificate has expired")); fault != nil {
+		t.Errorf("a connection that is refused: %+v", fault)
 	}
 }

@@ -45,6 +45,11 @@ const (
 	// tellingPause is how often a status tells of what is on its way. Most services arrive
 	// within it, and cost one write instead of three.
 	tellingPause = 2 * time.Second
+	// serviceRetryFirst and serviceRetryLast are the pauses after an error, which doubles them: of an API
+	// server or an audit trail that is back nobody tells.
+	serviceRetryFirst, serviceRetryLast = 50 * time.Millisecond, 30 * time.Second
+	// maxNote is how many bytes the API server takes of an Event's note.
+	maxNote = 1024
 )
 
 // SwarmServiceReconciler keeps a service of a swarm what its SwarmService says, and
@@ -108,6 +113,8 @@ type serviceTurn struct {
 	on          SwarmAccess
 	// registryAuth goes with every write of the service; a secret.
 	registryAuth string
+	// appliedHashes are those of what the swarm is asked for; nil without keys.
+	appliedHashes func([]byte) []string
 
 	view serviceView
 	// silent: too little is known to say anything.
@@ -121,6 +128,7 @@ type serviceTurn struct {
 
 // run finds the service, brings it to what the spec says, and gathers what is known.
 func (t *serviceTurn) run(ctx context.Context) {
+	t.recallMade()
 	on, gone, err := t.locate(ctx, t.svc)
 	if err != nil {
 		t.err, t.silent = err, true
@@ -132,6 +140,7 @@ func (t *serviceTurn) run(ctx context.Context) {
 	}
 	t.on, t.memory.awaySince = on, time.Time{}
 	if left := t.leftBehind(); left != nil {
+		t.follow("", false)
 		t.fault(left)
 		return
 	}
@@ -163,6 +172,18 @@ func (t *serviceTurn) away(why *away) {
 		}
 	}
 	t.view.fault, t.view.passes = &why.SpecFault, why.passes
+}
+
+// recallMade knows the service that was written while the status has yet to say so: it may
+// not be left behind where spec.hostRef, or the object, does not stay that long.
+func (t *serviceTurn) recallMade() {
+	made, s := t.memory.made, &t.svc.Status
+	switch {
+	case made.uid != t.svc.UID || s.ServiceID != "":
+		t.memory.made = madeService{}
+	default:
+		s.ServiceID, s.ClusterID = made.id, made.clusterID
+	}
 }
 
 func (t *serviceTurn) fault(f *SpecFault) { t.view.fault = f }
@@ -217,7 +238,7 @@ func (t *serviceTurn) save(ctx context.Context) (ctrl.Result, error) {
 
 func (t *serviceTurn) tell(news []hostEvent) {
 	for _, e := range news {
-		t.Recorder.Eventf(t.svc, nil, e.eventType, e.reason, e.action, "%s", e.message)
+		t.Recorder.Eventf(t.svc, nil, e.eventType, e.reason, e.action, "%s", limit(e.message, maxNote))
 	}
 }
 

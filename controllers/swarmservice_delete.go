@@ -19,7 +19,6 @@ package controllers
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"time"
 
@@ -39,6 +38,9 @@ import (
 const (
 	// releaseAfter is how long a deleted object waits for a swarm that cannot be reached.
 	releaseAfter = 5 * time.Minute
+	// releaseGrace is for how much of that this process itself must have found the swarm away:
+	// one that has just started has yet to dial its managers.
+	releaseGrace = time.Minute
 	// finalizePause is the pause between two attempts where nothing tells of a change.
 	finalizePause = 10 * time.Second
 )
@@ -57,6 +59,7 @@ func (r *SwarmServiceReconciler) finalize(ctx context.Context, svc *dcv1.SwarmSe
 	if t.memory.released == svc.UID {
 		return ctrl.Result{}, nil // its end, which the cache has yet to hear of, asks for nothing more
 	}
+	t.recallMade()
 	t.tell(t.memory.heldEvents)
 	t.memory.heldEvents = nil
 	if svc.Annotations[dcv1.AnnotationForceFinalize] == "true" {
@@ -76,7 +79,8 @@ func (r *SwarmServiceReconciler) finalize(ctx context.Context, svc *dcv1.SwarmSe
 		if engineIsAway(err) {
 			return t.wait(ctx, err.Error())
 		}
-		t.heldByTrail(err)
+		t.memory.awaySince = time.Time{}
+		t.tellHeld(err)
 		return ctrl.Result{}, err
 	}
 	return t.letGo(ctx)
@@ -96,9 +100,12 @@ func (r *SwarmServiceReconciler) home(ctx context.Context, svc *dcv1.SwarmServic
 
 // wait holds the object a little longer, or lets it go where that was too long.
 func (t *serviceTurn) wait(ctx context.Context, why string) (ctrl.Result, error) {
-	left := releaseAfter - t.now.Sub(t.svc.DeletionTimestamp.Time)
+	if t.memory.awaySince.IsZero() {
+		t.memory.awaySince = t.now
+	}
+	left := max(releaseAfter-t.now.Sub(t.svc.DeletionTimestamp.Time), releaseGrace-t.now.Sub(t.memory.awaySince))
 	if left <= 0 {
-		return t.release(ctx, "its swarm could not be reached for 5 minutes: "+why)
+		return t.release(ctx, "its swarm does not answer, more than 5 minutes after the deletion: "+why)
 	}
 	return ctrl.Result{RequeueAfter: min(left, finalizePause)}, nil
 }
@@ -112,19 +119,24 @@ func engineIsAway(err error) bool {
 	return e.Class == engine.ClassServer || e.Class == engine.ClassUnreachable || e.Class == engine.ClassTimeout
 }
 
-// heldByTrail says once that an object stays because its end cannot be recorded.
-func (t *serviceTurn) heldByTrail(err error) {
-	if !errors.Is(err, audit.ErrRefused) || t.memory.toldOfTrail {
+// tellHeld says once why an object stays: its end cannot be recorded, or the engine does not
+// do what it takes.
+func (t *serviceTurn) tellHeld(err error) {
+	fault := refusedBy(err)
+	if errors.Is(err, audit.ErrRefused) {
+		fault = auditFault()
+	}
+	if fault == nil || t.memory.toldHeld == fault.Reason {
 		return
 	}
-	t.memory.toldOfTrail = true
-	t.Recorder.Eventf(t.svc, nil, corev1.EventTypeWarning, dcv1.ReasonAuditTrailFailed, actionRemoveService, "%s", auditFault().Message)
+	t.memory.toldHeld = fault.Reason
+	t.tell([]hostEvent{{corev1.EventTypeWarning, fault.Reason, actionRemoveService, "The object cannot go yet: " + fault.Message}})
 }
 
 // release lets the object go without its swarm.
 func (t *serviceTurn) release(ctx context.Context, why string) (ctrl.Result, error) {
 	message := "The object goes, and its service, if there is one, is left as it is: " + why
-	t.Recorder.Eventf(t.svc, nil, corev1.EventTypeWarning, dcv1.ReasonReleased, actionRemoveService, "%s", limit(message, maxTaskError))
+	t.tell([]hostEvent{{corev1.EventTypeWarning, dcv1.ReasonReleased, actionRemoveService, message}})
 	return t.letGo(ctx)
 }
 
@@ -147,11 +159,16 @@ func (t *serviceTurn) removeService(ctx context.Context) error {
 			return t.Inputs.Release(ctx, t.svc, t.on, orphan)
 		}
 	}
-	return fmt.Errorf("service %s of the swarm changes as fast as it is written", t.svc.ServiceName())
+	return errOutrun(t.svc.ServiceName())
 }
 
 // part takes the object and its service apart.
 func (t *serviceTurn) part(ctx context.Context, have *engineswarm.Service, orphan bool) (again bool, err error) {
+	if orphan && isJob(have) {
+		t.tell([]hostEvent{{corev1.EventTypeNormal, dcv1.ReasonOrphaned, actionUpdateService,
+			"The object goes, and its service stays. It keeps its owner's labels, since each write runs a job anew."}})
+		return false, nil
+	}
 	if orphan {
 		spec := have.Spec
 		spec.Labels = maps.Clone(spec.Labels)
@@ -160,7 +177,7 @@ func (t *serviceTurn) part(ctx context.Context, have *engineswarm.Service, orpha
 		}
 		delete(spec.Labels, dcv1.LabelPullSecret)
 		if again, err = t.write(ctx, have, spec); err == nil && !again {
-			t.Recorder.Eventf(t.svc, nil, corev1.EventTypeNormal, dcv1.ReasonOrphaned, actionUpdateService, "%s", "The object goes, and its service stays without an owner.")
+			t.tell([]hostEvent{{corev1.EventTypeNormal, dcv1.ReasonOrphaned, actionUpdateService, "The object goes, and its service stays without an owner."}})
 		}
 		return again, err
 	}
@@ -171,7 +188,7 @@ func (t *serviceTurn) part(ctx context.Context, have *engineswarm.Service, orpha
 		return false, nil // somebody was faster
 	}
 	if err == nil {
-		t.Recorder.Eventf(t.svc, nil, corev1.EventTypeNormal, dcv1.ReasonDeleted, actionRemoveService, "%s", "The service was removed.")
+		t.tell([]hostEvent{{corev1.EventTypeNormal, dcv1.ReasonDeleted, actionRemoveService, "The service was removed."}})
 	}
 	return false, err
 }

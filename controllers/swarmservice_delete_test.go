@@ -185,9 +185,21 @@ func TestSwarmServiceReleased(t *testing.T) {
 	}
 	l.SwarmServiceReconciler.Clock = l.clock
 	for _, test := range []struct {
-		after time.Duration
-		there bool
-	}{{0, true}, {4*time.Minute + 50*time.Second, true}, {5*time.Minute + time.Second, false}} {
+		after     time.Duration
+		restarted bool
+		there     bool
+	}{
+		{after: 0, there: true},
+		{after: 4*time.Minute + 50*time.Second, there: true},
+		// A process that has just begun knows nothing of the swarm.
+		{after: 6 * time.Minute, restarted: true, there: true},
+		{after: 6*time.Minute + 50*time.Second, there: true},
+		{after: 7*time.Minute + time.Second, there: false},
+	} {
+		if test.restarted {
+			l.Init()
+			l.SwarmServiceReconciler.Clock = l.clock
+		}
 		l.clock.SetTime(svc.DeletionTimestamp.Add(test.after))
 		next, err := l.Reconcile(t.Context(), ctrl.Request{NamespacedName: key})
 		if err != nil {

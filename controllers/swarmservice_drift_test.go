@@ -152,6 +152,43 @@ func TestSwarmServiceFight(t *testing.T) {
 	b.waitEngine("web", wantReplicas(2))
 }
 
+// TestSwarmServiceTakenInTurns: of two objects that both say that the service is theirs to
+// take over, each does so ever less often.
+func TestSwarmServiceTakenInTurns(t *testing.T) {
+	t.Parallel()
+	b := startSwarm(t, 1, 0)
+	id := b.createByHand("web", nil, 1)
+	for i, name := range []string{"one", "two"} {
+		svc := b.newService(name, func(s *dcv1.SwarmServiceSpec) { s.ServiceName, s.Replicas = "web", ptr.To(int32(2+i)) })
+		svc.Annotations = map[string]string{dcv1.AnnotationAdopt: id}
+		b.Create(t, svc)
+		if i == 0 {
+			b.wait(svc, "True/Converged")
+			continue
+		}
+		b.until(svc, func(s *dcv1.SwarmService) error {
+			if c := condition(s, dcv1.ConditionReady); !strings.HasPrefix(c, "False/DriftFound") || !strings.Contains(c, "again and again") {
+				return fmt.Errorf("Ready is %q", c)
+			}
+			return nil
+		})
+	}
+}
+
+// TestSwarmServiceOtherCase: swarm takes web and Web for the same name.
+func TestSwarmServiceOtherCase(t *testing.T) {
+	t.Parallel()
+	b := startSwarm(t, 1, 0)
+	id := b.createByHand("Web", nil, 1)
+	svc := b.newService("web", nil)
+	b.Create(t, svc)
+	b.wait(svc, "False/Conflict")
+	b.wantCondition(svc, dcv1.ConditionStalled, "True/Conflict", "capital and small letters")
+	b.removeByHand(id)
+	b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.Hostname = "now" }) // or wait a minute
+	b.wait(svc, "True/Converged")
+}
+
 // TestSwarmServiceConflict: of two objects that name one service, the second touches
 // nothing, and has its turn when the first is gone.
 func TestSwarmServiceConflict(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	engineswarm "github.com/moby/moby/api/types/swarm"
@@ -154,7 +155,13 @@ func (t *serviceTurn) look() {
 	}
 }
 
-func limit(s string, n int) string { return s[:min(len(s), n)] }
+// limit cuts a text to so many bytes, and no character in two.
+func limit(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "")
+}
 
 // leftBehind refuses a spec.hostRef of another swarm than the one that has the service.
 func (t *serviceTurn) leftBehind() *SpecFault {
@@ -164,7 +171,7 @@ func (t *serviceTurn) leftBehind() *SpecFault {
 	}
 	if t.goneFrom(s.ClusterID) || t.givenUp(s.ClusterID) {
 		s.ServiceID, s.ClusterID, s.SpecVersion = "", "", 0
-		t.memory.written, t.memory.applied = writtenService{}, applied{}
+		t.memory.written, t.memory.applied, t.memory.made = writtenService{}, applied{}, madeService{}
 		meta.RemoveStatusCondition(&s.Conditions, dcv1.ConditionDrifted)
 		return nil
 	}

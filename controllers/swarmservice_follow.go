@@ -61,6 +61,7 @@ func (t *serviceTurn) corrected() {
 // lets go what it no longer needs when it is.
 func (t *serviceTurn) followUntilDone(ctx context.Context) {
 	if t.view.service == nil && !t.view.written {
+		t.follow("", false)
 		return
 	}
 	done := !t.view.written && isDone(t.svc)

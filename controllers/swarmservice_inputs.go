@@ -49,4 +49,9 @@ type ResolvedInputs struct {
 	// RegistryAuth is what the nodes pull the image with, a secret that goes to the engine
 	// and nowhere else; empty for none.
 	RegistryAuth string
+	// PullSecrets are swarm.PullSecretHash of it under all keys, the current one first.
+	PullSecrets []string
+	// Applied are swarm.AppliedHash of a content under all keys, the current one first;
+	// nil where there are no keys.
+	Applied func(content []byte) []string
 }

@@ -39,6 +39,9 @@ type serviceMemory struct {
 	// written is what was written that the host cache may not have listed yet.
 	written writtenService
 	refused refusal
+	// made is the service that was created or taken over, until the status has it: that may
+	// wait.
+	made madeService
 	// corrections are those of drift, in a row.
 	corrections corrections
 	// surplus are tasks that the swarm should have ended.
@@ -54,12 +57,13 @@ type serviceMemory struct {
 	// all is told; heldEvents are what is told then.
 	heldSince  time.Time
 	heldEvents []hostEvent
-	// awaySince is since when the swarm cannot be asked; zero while it can.
+	// awaySince is since when the swarm cannot be asked, or does not do what it is asked;
+	// zero while it does.
 	awaySince time.Time
 	// released is the UID of an object that was let go: the cache may have it for a moment.
 	released types.UID
-	// toldOfTrail: an Event tells that the object's end cannot be recorded.
-	toldOfTrail bool
+	// toldHeld is the reason for which an Event tells that the object cannot go.
+	toldHeld string
 }
 
 // applied is the sum of what a generation of the spec asked for.
@@ -73,6 +77,11 @@ type writtenService struct {
 	// above: a listing with a later version of the service has what was written.
 	above uint64
 	at    time.Time
+}
+
+type madeService struct {
+	uid           types.UID
+	id, clusterID string
 }
 
 // refusal is what the engine said no to, and is not asked again before its time.

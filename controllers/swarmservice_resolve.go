@@ -113,6 +113,7 @@ func (s *SwarmObjects) Resolve(ctx context.Context, svc *dcv1.SwarmService, on S
 			Secrets: map[string]swarm.Object{}, Configs: map[string]swarm.Object{}, Networks: map[string]string{},
 		}},
 	}
+	r.out.Applied = func(content []byte) []string { return r.hashes(swarm.AppliedHash, content) }
 	for _, step := range []func(context.Context) error{r.env, r.pullSecret, r.secrets, r.configs, r.credentialSpec, r.lookUpNetworks, r.make} {
 		if err := step(ctx); err != nil {
 			return ResolvedInputs{}, err
@@ -186,8 +187,19 @@ func (r *resolving) pullSecret(ctx context.Context) error {
 		return &SpecFault{dcv1.ReasonFieldInvalid, fmt.Sprintf("%s: the Secret %q %s.", field, ref.Name, problem)}
 	}
 	r.out.RegistryAuth = auth
-	r.out.PullSecret = swarm.PullSecretHash(r.Keys.Current(keyring.ContentHashes).Bytes, r.svc.UID, []byte(auth))
+	r.out.PullSecrets = r.hashes(swarm.PullSecretHash, []byte(auth))
+	r.out.PullSecret = r.out.PullSecrets[0]
 	return nil
+}
+
+// hashes are a hash of a content under all keys, the current one first: what was named
+// under an older key is still the same.
+func (r *resolving) hashes(hash func([]byte, types.UID, []byte) string, content []byte) []string {
+	list := []string{hash(r.Keys.Current(keyring.ContentHashes).Bytes, r.svc.UID, content)}
+	for _, key := range r.Keys.All(keyring.ContentHashes) {
+		list = append(list, hash(key.Bytes, r.svc.UID, content))
+	}
+	return list
 }
 
 // make makes what is missing, if the spec can be built at all.

@@ -150,7 +150,8 @@ func TestSwarmServiceSecretsStaySecret(t *testing.T) {
 	options.AuditFile = filepath.Join(t.TempDir(), "audit.jsonl")
 	b.mgr = cluster.StartManager(t, options)
 	b.join("m", 1, 0)
-	secret := b.secret("web", map[string]string{"key": secretValue + "-1", "token": secretValue + "-t"})
+	// Braces are a template's to swarm, which tells all of one that it cannot read.
+	secret := b.secret("web", map[string]string{"key": secretValue + "-1", "token": secretValue + "-{{t"})
 	b.Create(t, secret)
 	svc := b.run("web", func(s *dcv1.SwarmServiceSpec) {
 		s.Secrets = []dcv1.SwarmSecretFile{{Target: "key", SecretKeyRef: &dcv1.LocalKeyReference{Name: "web", Key: "key"}}}
@@ -221,6 +222,56 @@ func TestSwarmServiceSecretsStaySecret(t *testing.T) {
 			t.Errorf("shows a secret value: %.300s", text)
 		}
 	}
+}
+
+// TestSwarmServiceJobRunsOnce: credentials, keys and the end of the object are no reason to
+// run a job again.
+func TestSwarmServiceJobRunsOnce(t *testing.T) {
+	b := startSwarm(t, 1, 0)
+	pull := func(password string) []byte {
+		return []byte(`{"auths":{"https://index.docker.io/v1/":{"username":"u","password":"` + password + `"}}}`)
+	}
+	secret := b.secret("pull", nil)
+	secret.Type, secret.Data = corev1.SecretTypeDockerConfigJson, map[string][]byte{corev1.DockerConfigJsonKey: pull("one")}
+	b.Create(t, secret)
+	svc := b.newService("job", func(s *dcv1.SwarmServiceSpec) {
+		s.Mode, s.Replicas, s.UpdateConfig = dcv1.SwarmReplicatedJob, ptr.To[int32](1), nil
+		s.Command, s.Args, s.RestartPolicy = []string{"true"}, nil, nil
+		s.PullSecretRef, s.DeletionPolicy = &dcv1.LocalSecretReference{Name: "pull"}, dcv1.SwarmDeletionOrphan
+	})
+	b.Create(t, svc)
+	b.wait(svc, "True/JobComplete")
+	before := b.onEngine("job")
+	asked := svc.Status.AppliedHash
+	testenv.Update(t, b.Cluster, secret, func(s *corev1.Secret) { s.Data[corev1.DockerConfigJsonKey] = pull("two") })
+	b.until(svc, func(s *dcv1.SwarmService) error { // the status tells that it was seen
+		if s.Status.AppliedHash == asked || asked == "" {
+			return fmt.Errorf("appliedHash is %q, as before", s.Status.AppliedHash)
+		}
+		return nil
+	})
+	b.wait(svc, "True/JobComplete")
+	b.Delete(t, svc)
+	b.waitGone(svc)
+	after := b.onEngine("job")
+	if after == nil || after.Version.Index != before.Version.Index || after.JobStatus.JobIteration != before.JobStatus.JobIteration {
+		t.Errorf("the job went from %+v to %+v", before, after)
+	}
+
+	// What the spec changes is another run.
+	again := b.newService("again", func(s *dcv1.SwarmServiceSpec) {
+		s.ServiceName, s.Mode, s.Replicas, s.UpdateConfig = "job", dcv1.SwarmReplicatedJob, ptr.To[int32](1), nil
+		s.Command, s.Args, s.RestartPolicy = []string{"true"}, nil, nil
+	})
+	again.Annotations = map[string]string{dcv1.AnnotationAdopt: after.ID}
+	b.Create(t, again)
+	b.waitEngine("job", func(v *engineswarm.Service) error {
+		if v.JobStatus.JobIteration == before.JobStatus.JobIteration {
+			return fmt.Errorf("the job is in iteration %d, as before", v.JobStatus.JobIteration.Index)
+		}
+		return nil
+	})
+	b.wait(again, "True/JobComplete")
 }
 
 // TestNoServiceIsWrittenWithoutThePolicies takes one away.

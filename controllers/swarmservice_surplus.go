@@ -49,11 +49,11 @@ type surplus struct {
 // 20.10 does it in 3 of 100 scale-downs that come within 50 ms of a scale-up.
 func (t *serviceTurn) clearSurplus(ctx context.Context) {
 	m, v := &t.memory.surplus, &t.view
-	if v.service == nil {
-		return
+	if v.service == nil || !v.current {
+		return // tasks of before a change, our own write among them, tell nothing of it
 	}
 	n := surplusTasks(v.service, v.tasks)
-	if n == 0 || !v.current || !t.isSettledIn(v.service) {
+	if n == 0 || !t.isSettledIn(v.service) {
 		*m = surplus{}
 		return
 	}
@@ -66,6 +66,7 @@ func (t *serviceTurn) clearSurplus(ctx context.Context) {
 	}
 	switch again, err := t.write(ctx, v.service, v.service.Spec); {
 	case err != nil:
+		m.asked, m.since = m.asked+1, t.now
 		t.failed(err, "")
 	case again:
 		t.soon(conflictPause)

@@ -52,6 +52,32 @@ func TestSurplusTasks(t *testing.T) {
 	}
 }
 
+// TestSurplusIsRemembered: between two listings of tasks nothing is known of them, and the
+// next pause is as long as it was to be.
+func TestSurplusIsRemembered(t *testing.T) {
+	t.Parallel()
+	service := replicated(1)
+	many := []swarm.Task{task(1, 1, "app:2", swarm.TaskStateRunning, "", time.Minute), task(2, 2, "app:2", swarm.TaskStateRunning, "", time.Minute)}
+	for name, test := range map[string]struct {
+		tasks   []swarm.Task
+		current bool
+		want    int
+	}{
+		"listed before our write": {many, false, 4},
+		"still too many":          {many, true, 4},
+		"as many as wanted":       {many[:1], true, 0},
+	} {
+		turn := &serviceTurn{svc: aService(), now: time.Now(), memory: &serviceMemory{}, view: serviceView{
+			checked: true, service: service, tasks: test.tasks, current: test.current,
+		}}
+		turn.memory.surplus.asked = 4
+		turn.clearSurplus(t.Context())
+		if got := turn.memory.surplus.asked; got != test.want {
+			t.Errorf("%s: asked %d times, want %d", name, got, test.want)
+		}
+	}
+}
+
 // TestIsSettledIn: nothing is written that would set an update going again.
 func TestIsSettledIn(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,7 @@ import (
 	"context"
 	"fmt"
 
+	"k8s.io/client-go/util/workqueue"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -79,7 +80,10 @@ func (r *SwarmServiceReconciler) SetupWithManager(ctx context.Context, mgr ctrl.
 		For(&dcv1.SwarmService{}, builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))).
 		WatchesRawSource(changes.SourceFor(r.ofHost)).
 		WatchesRawSource(changes.SwarmSource(r.ofSwarm)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: serviceWorkers}).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: serviceWorkers,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](serviceRetryFirst, serviceRetryLast),
+		}).
 		Complete(r)
 }
 

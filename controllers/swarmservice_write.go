@@ -107,9 +107,7 @@ func (t *serviceTurn) failed(err error, sum string) {
 		return
 	}
 	if fault = refusedBy(err); fault != nil {
-		t.memory.refused = refusal{sum, fault, t.now.Add(refusalPause)}
-		t.soon(refusalPause)
-		t.fault(fault)
+		t.refused(sum, fault)
 		return
 	}
 	t.err = err
@@ -127,9 +125,22 @@ func (t *serviceTurn) failed(err error, sum string) {
 	}
 }
 
+// refused tells what the engine does not do; it is not asked for the same again at once.
+func (t *serviceTurn) refused(sum string, fault *SpecFault) {
+	t.memory.refused = refusal{sum, fault, t.now.Add(refusalPause)}
+	t.soon(refusalPause)
+	t.fault(fault)
+}
+
 func auditFault() *SpecFault {
 	return &SpecFault{dcv1.ReasonAuditTrailFailed, "The manager cannot write its audit trail, and writes nothing to the swarm without it; " +
 		"it tries again. See to the volume of --audit-file; the manager's log has the details."}
+}
+
+// isForbidden reports whether an engine that is connected does not do this one thing: it is
+// asked for what it gives to nobody, or a plugin or a proxy in front of it forbids it.
+func isForbidden(e *engine.Error) bool {
+	return e.Class == engine.ClassAuth && e.Cause == engine.CauseAuthenticationFailed
 }
 
 // refusedBy is what the engine found wrong with a spec, nil where it failed otherwise.
@@ -154,10 +165,12 @@ func refusedBy(err error) *SpecFault {
 		return &SpecFault{dcv1.ReasonModeInvalid, "spec.mode: " + text}
 	case has("not a swarm manager"):
 		return nil
-	case e.Class != engine.ClassInvalid && e.Class != engine.ClassNotFound && e.Class != engine.ClassConflict:
+	case e.Class != engine.ClassInvalid && e.Class != engine.ClassNotFound && e.Class != engine.ClassConflict && !isForbidden(e):
 		return nil
 	case has("not a valid repository/tag", "invalid reference format", "image reference"):
 		return &SpecFault{dcv1.ReasonImageInvalid, "spec.image: " + text}
+	case has("expanding env"):
+		return &SpecFault{dcv1.ReasonFieldInvalid, "spec.env: a value is no template that swarm can read; write {{\"{{\"}} for {{: " + text}
 	case has("secret"):
 		return &SpecFault{dcv1.ReasonSecretNotFound, "spec.secrets: " + text}
 	case has("config "):

@@ -62,6 +62,14 @@ type SwarmServiceStatus struct {
 	// +kubebuilder:validation:Minimum=0
 	SpecVersion int64 `json:"specVersion,omitempty"`
 
+	// appliedHash tells one thing that was asked of the swarm from another: the spec with the
+	// Secrets and ConfigMaps that it names. What the service is otherwise is drift as long as
+	// this stays. It is keyed, and tells nothing of them.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	AppliedHash string `json:"appliedHash,omitempty"`
+
 	// image is spec.image as it was when its digest was looked up.
 	//
 	// +optional

@@ -93,7 +93,7 @@ func (b *builder) env() []string {
 		case v.ValueFrom != nil:
 			value, ok := b.in.Env[v.Name]
 			if ok {
-				env = append(env, v.Name+"="+value)
+				env = append(env, v.Name+"="+noTemplate(value))
 			} else {
 				b.missingSource(path.Child("valueFrom"), v.ValueFrom.SecretKeyRef, v.ValueFrom.ConfigMapKeyRef)
 			}
@@ -105,6 +105,11 @@ func (b *builder) env() []string {
 	}
 	return env
 }
+
+// noTemplate keeps swarm, which takes each variable for a template of Go's text/template,
+// from reading one in a value that came from elsewhere: a password may have braces. Of a
+// template that it cannot read it would also tell the whole text, in an error.
+func noTemplate(value string) string { return strings.ReplaceAll(value, "{{", `{{"{{"}}`) }
 
 // missingSource says which Kubernetes object a reference does not find.
 func (b *builder) missingSource(path *field.Path, secret, configMap *dcv1.LocalKeyReference) {

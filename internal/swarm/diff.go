@@ -81,6 +81,11 @@ type Differences struct {
 // Empty tells whether the service is what its spec says.
 func (d Differences) Empty() bool { return len(d.paths) == 0 }
 
+// PullSecretOnly tells whether nothing but the credentials for the registry differs.
+func (d Differences) PullSecretOnly() bool {
+	return len(d.paths) == 1 && d.paths[0] == keyed("spec.labels", dcv1.LabelPullSecret)
+}
+
 // String fits into the note of an Event.
 func (d Differences) String() string {
 	var b strings.Builder

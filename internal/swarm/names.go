@@ -54,6 +54,12 @@ func PullSecretHash(key []byte, owner types.UID, content []byte) string {
 	return objectName(key, "pull secret", owner, "", content)
 }
 
+// AppliedHash tells one thing that a SwarmService asked for from another. The content may
+// have secrets in it, which the hash tells nothing of.
+func AppliedHash(key []byte, owner types.UID, content []byte) string {
+	return objectName(key, "applied", owner, "", content)
+}
+
 func objectName(key []byte, kind string, owner types.UID, service string, content []byte) string {
 	mac := hmac.New(sha256.New, key)
 	for _, part := range [][]byte{[]byte(kind), []byte(owner), content} {

@@ -24,6 +24,8 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
+	"text/template"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -95,6 +97,9 @@ func checkService(spec *swarm.ServiceSpec) error {
 	if err := checkMode(&spec.Mode); err != nil {
 		return err
 	}
+	if err := checkEnv(c.Env); err != nil {
+		return err
+	}
 	if p := spec.TaskTemplate.RestartPolicy; p != nil {
 		if p.Condition == "" {
 			p.Condition = swarm.RestartPolicyConditionAny
@@ -122,6 +127,16 @@ func checkService(spec *swarm.ServiceSpec) error {
 			if es.Ports[i].PublishMode == "" {
 				es.Ports[i].PublishMode = swarm.PortConfigPublishModeIngress
 			}
+		}
+	}
+	return nil
+}
+
+// checkEnv refuses a variable that is no template, and tells the whole of it.
+func checkEnv(env []string) error {
+	for _, v := range env {
+		if _, err := template.New("expansion").Parse(v); err != nil {
+			return invalid("expanding env %q: %v", v, err)
 		}
 	}
 	return nil
@@ -193,7 +208,7 @@ func (s *Swarm) createService(_ *request, spec *swarm.ServiceSpec) (int, any, er
 	if err := s.checkFiles(spec); err != nil {
 		return 0, nil, err
 	}
-	if slices.ContainsFunc(s.services, func(o *serviceObject) bool { return o.spec.Name == spec.Name }) {
+	if slices.ContainsFunc(s.services, func(o *serviceObject) bool { return strings.EqualFold(o.spec.Name, spec.Name) }) {
 		return 0, nil, errorf(http.StatusConflict, "rpc error: code = AlreadyExists desc = name conflicts with an existing object: service %s already exists", spec.Name)
 	}
 	v.setSpec(spec)
