@@ -18,6 +18,7 @@ package controllers_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -27,6 +28,7 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dcv1 "github.com/dockercontrol/dockercontrol/api/v1alpha1"
@@ -328,4 +330,147 @@ func TestPolicyOfDeletingSwarmServices(t *testing.T) {
 	refused(t, "delete of all with rights on our kinds only", b.argo.DeleteAllOf(ctx, &dcv1.SwarmService{}, client.InNamespace(b.ns)), says)
 	allowed(t, "delete of what stays on the swarm", client.IgnoreNotFound(b.argo.Delete(ctx, kept)))
 	allowed(t, "delete by an Admin", b.admin.Delete(ctx, web))
+}
+
+// owned names owners that do not exist, so that the garbage collector would delete whatever has them.
+func owned(names ...string) []metav1.OwnerReference {
+	var refs []metav1.OwnerReference
+	for _, name := range names {
+		refs = append(refs, metav1.OwnerReference{APIVersion: "v1", Kind: "ConfigMap", Name: name, UID: types.UID("uid-of-" + name)})
+	}
+	return refs
+}
+
+// owners is a patch of the owners, and of what more says beside the metadata.
+func owners(t *testing.T, more string, names ...string) client.Patch {
+	t.Helper()
+	refs, err := json.Marshal(owned(names...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return mergePatch(fmt.Sprintf(`{"metadata":{"ownerReferences":%s}%s}`, refs, more))
+}
+
+// ownerBed has, beside the others, users whose rights on hosts no role has.
+type ownerBed struct {
+	*swarmAdmissionBed
+	// remover may only delete services of the host a, patcher do all but that, on a and b, and mover all but that on a,
+	// and all on b.
+	remover, patcher, mover client.Client
+}
+
+func newOwnerBed(t *testing.T) *ownerBed {
+	t.Helper()
+	b := &ownerBed{swarmAdmissionBed: newSwarmAdmissionBed(t)}
+	ours := rbacv1.PolicyRule{APIGroups: []string{"dockercontrol.dev"}, Verbs: []string{"*"}, Resources: []string{"swarmservices", "swarmservices/status"}}
+	on := func(hosts []string, verbs ...string) rbacv1.PolicyRule {
+		return rbacv1.PolicyRule{APIGroups: []string{"dockercontrol.dev"}, Verbs: verbs, Resources: []string{"dockerhosts/services"}, ResourceNames: hosts}
+	}
+	b.remover = b.user(t, "remover", ours, on([]string{"a"}, "delete"))
+	b.patcher = b.user(t, "patcher", ours, on([]string{"a", "b"}, "create", "patch", "update"))
+	b.mover = b.user(t, "mover", ours, on([]string{"a", "b"}, "create", "patch", "update"), on([]string{"b"}, "delete"))
+	probe := b.service(t, "rights", "a", "")
+	b.Create(t, probe)
+	testenv.Eventually(t, 10*time.Second, func(ctx context.Context) error {
+		for _, c := range []client.Client{b.patcher, b.mover} {
+			if err := c.Patch(ctx, probe.DeepCopy(), mergePatch(`{"spec":{"image":"other:1"}}`), client.DryRunAll); err != nil {
+				return err
+			}
+		}
+		return b.remover.Delete(ctx, probe.DeepCopy(), client.DryRunAll)
+	})
+	return b
+}
+
+const handsOver = "may give a SwarmService there other metadata.ownerReferences"
+
+// TestPolicyOfOwners: the garbage collector deletes for whoever names an owner, so that
+// naming one takes what deleting takes.
+func TestPolicyOfOwners(t *testing.T) {
+	b := newOwnerBed(t)
+	ctx := t.Context()
+	web := b.service(t, "web", "a", "")
+	allowed(t, "create", b.admin.Create(ctx, web))
+	for who, c := range map[string]client.Client{"rights on our kinds only": b.argo, "an Operator's rights": b.operator, "all rights but delete": b.patcher} {
+		refused(t, "an owner with "+who, c.Patch(ctx, web.DeepCopy(), owners(t, "", "gone")), handsOver, "DockerHost a in namespace "+b.ns, "role Admin")
+		update := web.DeepCopy()
+		update.SetOwnerReferences(owned("gone"))
+		refused(t, "an update to an owner with "+who, c.Update(ctx, update), handsOver)
+	}
+	applied := b.service(t, "web", "a", "")
+	applied.SetOwnerReferences(owned("gone"))
+	refused(t, "server-side apply of an owner",
+		b.argo.Apply(ctx, client.ApplyConfigurationFromUnstructured(applied), client.FieldOwner("argocd-controller"), client.ForceOwnership), handsOver)
+	allowed(t, "an owner by way of the status", b.argo.Status().Patch(ctx, web.DeepCopy(), owners(t, `,"status":{"serviceID":"x"}`, "gone")))
+	if refs := getSwarmService(t, b.Cluster, web).OwnerReferences; len(refs) > 0 {
+		t.Errorf("a status write set the owners %v", refs)
+	}
+
+	allowed(t, "an owner by who may only delete", b.remover.Patch(ctx, web.DeepCopy(), owners(t, "", "gone"), client.DryRunAll))
+	allowed(t, "an owner by an Admin", b.admin.Patch(ctx, web.DeepCopy(), owners(t, "", "gone"), client.DryRunAll))
+	refused(t, "an owner and an image by who may only delete", b.remover.Patch(ctx, web.DeepCopy(), owners(t, `,"spec":{"image":"evil:1"}`, "gone")), "may patch")
+	refused(t, "an owner and replicas by who may only delete", b.remover.Patch(ctx, web.DeepCopy(), owners(t, `,"spec":{"replicas":3}`, "gone")), "may update")
+	refused(t, "an owner and replicas by an Operator", b.operator.Patch(ctx, web.DeepCopy(), owners(t, `,"spec":{"replicas":3}`, "gone")), handsOver)
+}
+
+// TestPolicyOfOwnersThatAreThere: what an owned object may become without delete, and what
+// would give the owners another service.
+func TestPolicyOfOwnersThatAreThere(t *testing.T) {
+	b := newOwnerBed(t)
+	ctx := t.Context()
+	web := b.service(t, "web", "a", "adoptionPolicy: IfUnmanaged")
+	web.SetOwnerReferences(owned("one", "two"))
+	allowed(t, "create", b.admin.Create(ctx, web))
+	for what, names := range map[string][]string{"another owner": {"three"}, "one more": {"one", "two", "three"}, "one of two": {"two"}} {
+		refused(t, what, b.argo.Patch(ctx, web.DeepCopy(), owners(t, "", names...)), handsOver)
+		allowed(t, what+" by an Admin", b.admin.Patch(ctx, web.DeepCopy(), owners(t, "", names...), client.DryRunAll))
+	}
+	dry := client.DryRunAll
+	allowed(t, "no owners", b.argo.Patch(ctx, web.DeepCopy(), mergePatch(`{"metadata":{"ownerReferences":null}}`), dry))
+	allowed(t, "a label", b.argo.Patch(ctx, web.DeepCopy(), mergePatch(`{"metadata":{"labels":{"a":"b"}}}`), dry))
+	allowed(t, "replicas", b.operator.Patch(ctx, web.DeepCopy(), mergePatch(`{"spec":{"replicas":3}}`), dry))
+	allowed(t, "orphaned", b.patcher.Patch(ctx, web.DeepCopy(), mergePatch(`{"spec":{"deletionPolicy":"Orphan","adoptionPolicy":"Never"}}`), dry))
+	adopt := mergePatch(`{"metadata":{"annotations":{"dockercontrol.dev/adopt":"abc"}}}`)
+	refused(t, "a service that is taken over", b.patcher.Patch(ctx, web.DeepCopy(), adopt), handsOver)
+	allowed(t, "a service that an Admin takes over", b.admin.Patch(ctx, web.DeepCopy(), adopt, dry))
+	move := mergePatch(`{"spec":{"hostRef":{"name":"b"},"adoptionPolicy":"Never"}}`)
+	refused(t, "a move without delete", b.patcher.Patch(ctx, web.DeepCopy(), move), handsOver, "DockerHost b and of a")
+	refused(t, "a move with delete on the new host only", b.mover.Patch(ctx, web.DeepCopy(), move), handsOver)
+	allowed(t, "a move by the Admin of both", b.both.Patch(ctx, web.DeepCopy(), move, dry))
+
+	// The garbage collector itself, with the rights that every cluster gives it: it takes away owners that are gone.
+	collector := b.As(t, "system:serviceaccount:kube-system:generic-garbage-collector", "system:serviceaccounts", "system:authenticated")
+	allowed(t, "one of two by the garbage collector", collector.Patch(ctx, web.DeepCopy(), owners(t, "", "two")))
+	allowed(t, "a delete by the garbage collector", collector.Delete(ctx, web))
+}
+
+// TestPolicyOfOwnersOfWhatStays: with Orphan there is nothing to lose, until it is
+// something else.
+func TestPolicyOfOwnersOfWhatStays(t *testing.T) {
+	b := newOwnerBed(t)
+	ctx := t.Context()
+	kept := b.service(t, "kept", "a", "deletionPolicy: Orphan")
+	allowed(t, "create", b.admin.Create(ctx, kept))
+	allowed(t, "an owner", b.argo.Patch(ctx, kept.DeepCopy(), owners(t, "", "gone")))
+	remove := mergePatch(`{"spec":{"deletionPolicy":"Delete"}}`)
+	refused(t, "Orphan no more with rights on our kinds only", b.argo.Patch(ctx, kept.DeepCopy(), remove), "may patch")
+	refused(t, "Orphan no more without delete", b.patcher.Patch(ctx, kept.DeepCopy(), remove), handsOver)
+	allowed(t, "Orphan no more by an Admin", b.admin.Patch(ctx, kept.DeepCopy(), remove, client.DryRunAll))
+}
+
+// TestPolicyOfOwnersOfNewServices: whoever creates one may give its own service away, and
+// nobody else's.
+func TestPolicyOfOwnersOfNewServices(t *testing.T) {
+	b := newOwnerBed(t)
+	ctx := t.Context()
+	child := func(name, more string) *unstructured.Unstructured {
+		u := b.service(t, name, "a", more)
+		u.SetOwnerReferences(owned("parent"))
+		return u
+	}
+	allowed(t, "a new service", b.patcher.Create(ctx, child("new", "")))
+	allowed(t, "one that takes over, without owners", b.patcher.Create(ctx, b.service(t, "free", "a", "adoptionPolicy: IfUnmanaged")))
+	refused(t, "one that takes over", b.patcher.Create(ctx, child("taken", "adoptionPolicy: IfUnmanaged")), handsOver)
+	allowed(t, "one that takes over and leaves", b.patcher.Create(ctx, child("left", "adoptionPolicy: IfUnmanaged\ndeletionPolicy: Orphan")))
+	allowed(t, "one that takes over, by an Admin", b.admin.Create(ctx, child("taken", "adoptionPolicy: IfUnmanaged")))
 }
