@@ -60,6 +60,7 @@ func (c *call) owner(ctx context.Context, hint string) (*owned, error) {
 		return nil, err
 	}
 	var v struct {
+		ID   string
 		Spec struct {
 			Name         string
 			Labels       map[string]string
@@ -91,6 +92,10 @@ func (c *call) owner(ctx context.Context, hint string) (*owned, error) {
 	case err != nil:
 		return nil, err
 	case string(svc.UID) != uid || svc.ServiceName() != v.Spec.Name:
+		return nil, nil
+	// The same labels can be on a service that an old swarm still has, or on one that
+	// somebody gave them: what is said of it must not change the object's own, elsewhere.
+	case svc.Status.ServiceID != "" && svc.Status.ServiceID != v.ID:
 		return nil, nil
 	}
 	return &owned{svc, v.Spec.TaskTemplate.ForceUpdate}, nil

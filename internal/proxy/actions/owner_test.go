@@ -109,6 +109,7 @@ func TestActionsOnOwnedServices(t *testing.T) {
 		return v.Version.Index
 	}
 	web := create("web", owned("uid-1", "team", "web"))
+	kube.svc.Status.ServiceID = web
 	before := version(web)
 	scale := map[string]int{"replicas": 4}
 	says := func(a answer, parts ...string) {
@@ -132,8 +133,25 @@ func TestActionsOnOwnedServices(t *testing.T) {
 	}
 	says(b.must(http.StatusConflict, "POST", "services/web/rollback", nil), "SwarmService team/web", "kubectl -n team edit swarmservice web")
 	says(b.must(http.StatusBadRequest, "POST", "services/web/scale", map[string]int64{"replicas": 1 << 40}), "replicas is at most")
-	if after := version(web); after != before {
-		t.Errorf("the service went from version %d to %d", before, after)
+	kube.svc.Status.ServiceID = "" // created, and not told of yet
+	b.must(http.StatusOK, "POST", "services/web/scale", map[string]int{"replicas": 5})
+	if after := version(web); after != before || kube.replicas != 5 {
+		t.Errorf("the service went from version %d to %d, the object to %d replicas", before, after, kube.replicas)
+	}
+
+	// The object has another service: this one is an old swarm's, or somebody wrote its labels.
+	kube.svc.Status.ServiceID, kube.replicas, kube.force = "of-another-swarm", 0, 0
+	for _, action := range []struct {
+		verb string
+		body any
+	}{{"scale", scale}, {"force", nil}, {"rollback", nil}} {
+		before := version(web)
+		if b.must(http.StatusOK, "POST", "services/web/"+action.verb, action.body); version(web) == before {
+			t.Errorf("%s does not change the service", action.verb)
+		}
+	}
+	if kube.replicas != 0 || kube.force != 0 {
+		t.Errorf("the object of another service was scaled to %d, forced to %d", kube.replicas, kube.force)
 	}
 
 	// Whose owner is gone, or is no owner of it, and what labels could do to a path.
