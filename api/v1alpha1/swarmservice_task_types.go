@@ -163,13 +163,14 @@ type SwarmGenericResource struct {
 // SwarmPlacement says which nodes tasks run on.
 type SwarmPlacement struct {
 	// constraints must all hold on a node, as in `node.role == worker` or
-	// `node.labels.disk != ssd`.
+	// `node.labels.disk != ssd`. Values are not quoted: swarm takes letters, digits,
+	// spaces and any of `:-_.*()?+[]\^$|/` in them.
 	//
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=512
-	// +kubebuilder:validation:items:Pattern=`^\s*[A-Za-z_][A-Za-z0-9_.-]+\s*(==|!=)\s*[^=!<>~\s].*$`
+	// +kubebuilder:validation:items:Pattern=`^\s*[A-Za-z_][A-Za-z0-9_.-]+\s*(==|!=)\s*[A-Za-z0-9:_.*()?+\[\]\\^$|/-][A-Za-z0-9:_\s.*()?+\[\]\\^$|/-]*$`
 	Constraints []string `json:"constraints,omitempty"`
 
 	// spread are labels, as in node.labels.zone, over whose values tasks are spread

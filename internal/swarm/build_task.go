@@ -18,6 +18,7 @@ package swarm
 
 import (
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 
@@ -160,10 +161,21 @@ func (b *builder) restartPolicy() *swarm.RestartPolicy {
 	return out
 }
 
+// constraintPattern is the CRD's: what swarm itself takes as a key, an operator and a value.
+// It refuses a service with anything else, and by then the service's networks and secrets
+// would be there.
+var constraintPattern = regexp.MustCompile(`^\s*[A-Za-z_][A-Za-z0-9_.-]+\s*(==|!=)\s*[A-Za-z0-9:_.*()?+\[\]\\^$|/-][A-Za-z0-9:_\s.*()?+\[\]\\^$|/-]*$`)
+
 func (b *builder) placement() *swarm.Placement {
 	p := b.spec.Placement
 	if p == nil {
 		return nil
+	}
+	for i, c := range p.Constraints {
+		if !constraintPattern.MatchString(c) {
+			b.invalid(root.Child("placement", "constraints").Index(i), c,
+				"must be a key, == or !=, and a value of letters, digits, spaces and any of :-_.*()?+[]\\^$|/, without quotes")
+		}
 	}
 	out := &swarm.Placement{
 		Constraints: slices.Clone(p.Constraints),

@@ -100,6 +100,9 @@ func TestFaults(t *testing.T) {
 		"oom":                  {`oomScoreAdj: 2000`, dcv1.ReasonQuantityOutOfRange, "spec.oomScoreAdj: "},
 		"tmpfs option":         {`mounts: [{type: Tmpfs, target: /a, tmpfs: {options: ["=5"]}}]`, dcv1.ReasonFieldInvalid, "spec.mounts[0].tmpfs.options[0]: "},
 		"platform":             {`placement: {platforms: [{architecture: amd64}]}`, dcv1.ReasonFieldInvalid, "spec.placement.platforms[0].os: "},
+		"constraint":           {`placement: {constraints: ["node.role == worker", "node.labels.a == b@c"]}`, dcv1.ReasonFieldInvalid, `spec.placement.constraints[1]: Invalid value: "node.labels.a == b@c": must be a key`},
+		"constraint quoted":    {`placement: {constraints: ['node.labels.a == "ssd"']}`, dcv1.ReasonFieldInvalid, "without quotes"},
+		"constraint key":       {`placement: {constraints: ["node labels == b"]}`, dcv1.ReasonFieldInvalid, "spec.placement.constraints[0]: "},
 		"enum":                 {`updateConfig: {order: Sideways}`, dcv1.ReasonFieldInvalid, "spec.updateConfig.order: "},
 	}
 	for name, tt := range tests {
