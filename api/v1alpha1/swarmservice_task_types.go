@@ -127,7 +127,8 @@ type SwarmReservations struct {
 	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('4Mi')) >= 0 && quantity(string(self)).compareTo(quantity('4Ei')) <= 0",message="spec.resources.reservations.memory must be from 4Mi to 4Ei"
 	Memory *resource.Quantity `json:"memory,omitempty"`
 
-	// generic are resources that nodes announce by names of their own, such as GPUs.
+	// generic are resources of kinds that nodes announce, such as GPUs: how many, since
+	// swarm places no task that asks for one of them by its name.
 	//
 	// +optional
 	// +listType=atomic
@@ -135,9 +136,7 @@ type SwarmReservations struct {
 	Generic []SwarmGenericResource `json:"generic,omitempty"`
 }
 
-// SwarmGenericResource is a number of resources, or one of them by its name.
-//
-// +kubebuilder:validation:XValidation:rule="has(self.count) != has(self.value)",message="spec.resources.reservations.generic must have one of count and value"
+// SwarmGenericResource is a number of resources of a kind.
 type SwarmGenericResource struct {
 	// kind is what it is, as in GPU.
 	//
@@ -148,16 +147,9 @@ type SwarmGenericResource struct {
 
 	// count is how many.
 	//
-	// +optional
+	// +required
 	// +kubebuilder:validation:Minimum=1
 	Count int64 `json:"count,omitempty"`
-
-	// value is which one, where nodes tell them apart, as in a UUID; then without count.
-	//
-	// +optional
-	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:MaxLength=256
-	Value string `json:"value,omitempty"`
 }
 
 // SwarmPlacement says which nodes tasks run on.

@@ -130,14 +130,11 @@ func (b *builder) swap(path *field.Path, q *resource.Quantity) int64 {
 func (b *builder) generic(path *field.Path, list []dcv1.SwarmGenericResource) []swarm.GenericResource {
 	var out []swarm.GenericResource
 	for i, g := range list {
-		switch {
-		case g.Value != "" && g.Count == 0:
-			out = append(out, swarm.GenericResource{NamedResourceSpec: &swarm.NamedGenericResource{Kind: g.Kind, Value: g.Value}})
-		case g.Value == "" && g.Count > 0:
-			out = append(out, swarm.GenericResource{DiscreteResourceSpec: &swarm.DiscreteGenericResource{Kind: g.Kind, Value: g.Count}})
-		default:
-			b.invalid(path.Index(i), g.Kind, "must have one of count and value")
+		if g.Count < 1 {
+			b.fault(dcv1.ReasonQuantityOutOfRange, field.Invalid(path.Index(i).Child("count"), g.Count, "must be at least 1"))
+			continue
 		}
+		out = append(out, swarm.GenericResource{DiscreteResourceSpec: &swarm.DiscreteGenericResource{Kind: g.Kind, Value: g.Count}})
 	}
 	return out
 }

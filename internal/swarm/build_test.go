@@ -63,7 +63,7 @@ func TestFaults(t *testing.T) {
 		"swap":                 {`resources: {limits: {memory: 1Gi}, memorySwap: -5}`, dcv1.ReasonQuantityOutOfRange, "spec.resources.memorySwap: "},
 		"swap alone":           {`resources: {memorySwap: 5Mi}`, dcv1.ReasonFieldInvalid, "spec.resources.memorySwap: "},
 		"swappiness":           {`resources: {memorySwappiness: 101}`, dcv1.ReasonQuantityOutOfRange, "spec.resources.memorySwappiness: "},
-		"generic":              {`resources: {reservations: {generic: [{kind: GPU}]}}`, dcv1.ReasonFieldInvalid, "spec.resources.reservations.generic[0]: "},
+		"generic":              {`resources: {reservations: {generic: [{kind: GPU}]}}`, dcv1.ReasonQuantityOutOfRange, "spec.resources.reservations.generic[0].count: "},
 		"tmpfs":                {`mounts: [{type: Tmpfs, target: /a, tmpfs: {size: 16Ei}}]`, dcv1.ReasonQuantityOutOfRange, "spec.mounts[0].tmpfs.size: "},
 		"tmpfs mode":           {`mounts: [{type: Tmpfs, target: /a, tmpfs: {mode: 4096}}]`, dcv1.ReasonQuantityOutOfRange, "spec.mounts[0].tmpfs.mode: "},
 		"grace":                {`stopGracePeriod: 10000h`, dcv1.ReasonQuantityOutOfRange, "spec.stopGracePeriod: "},

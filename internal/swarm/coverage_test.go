@@ -31,16 +31,17 @@ import (
 
 // notMapped are the SDK's fields that a SwarmService does not have, with the reasons.
 var notMapped = map[string]string{
-	"TaskTemplate.PluginSpec":                                                "a SwarmService runs containers; the plugin runtime is experimental",
-	"TaskTemplate.NetworkAttachmentSpec":                                     "the engine's own, for containers that join a network; it refuses services with it",
-	"TaskTemplate.ContainerSpec.Mounts[].Consistency":                        "for Docker Desktop; swarm keeps no such field",
-	"TaskTemplate.ContainerSpec.Mounts[].ImageOptions":                       "for type image, which swarm refuses",
-	"TaskTemplate.ContainerSpec.Mounts[].ClusterOptions":                     "has no fields, and swarm keeps none",
-	"TaskTemplate.ContainerSpec.Mounts[].BindOptions.CreateMountpoint":       "the engine drops it on the way to swarm",
-	"TaskTemplate.ContainerSpec.Mounts[].BindOptions.ReadOnlyNonRecursive":   "the engine drops it on the way to swarm",
-	"TaskTemplate.ContainerSpec.Mounts[].BindOptions.ReadOnlyForceRecursive": "the engine drops it on the way to swarm",
-	"TaskTemplate.ContainerSpec.Configs[].Runtime":                           "written for the config of a credential spec, and of use for nothing else",
-	"TaskTemplate.Runtime":                                                   "always container",
+	"TaskTemplate.PluginSpec":                                                  "a SwarmService runs containers; the plugin runtime is experimental",
+	"TaskTemplate.NetworkAttachmentSpec":                                       "the engine's own, for containers that join a network; it refuses services with it",
+	"TaskTemplate.ContainerSpec.Mounts[].Consistency":                          "for Docker Desktop; swarm keeps no such field",
+	"TaskTemplate.ContainerSpec.Mounts[].ImageOptions":                         "for type image, which swarm refuses",
+	"TaskTemplate.ContainerSpec.Mounts[].ClusterOptions":                       "has no fields, and swarm keeps none",
+	"TaskTemplate.ContainerSpec.Mounts[].BindOptions.CreateMountpoint":         "the engine drops it on the way to swarm",
+	"TaskTemplate.ContainerSpec.Mounts[].BindOptions.ReadOnlyNonRecursive":     "the engine drops it on the way to swarm",
+	"TaskTemplate.ContainerSpec.Mounts[].BindOptions.ReadOnlyForceRecursive":   "the engine drops it on the way to swarm",
+	"TaskTemplate.ContainerSpec.Configs[].Runtime":                             "written for the config of a credential spec, and of use for nothing else",
+	"TaskTemplate.Runtime":                                                     "always container",
+	"TaskTemplate.Resources.Reservations.GenericResources[].NamedResourceSpec": "nodes name theirs; swarm takes a service that asks by name, and places no task of it",
 }
 
 // samples are other values for fields that do not take any.

@@ -134,6 +134,10 @@ func TestDrift(t *testing.T) {
 			inSpec(func(c *swarm.ContainerSpec) { c.Env = []string{"A="} }), "spec.env[A] has another value"},
 		"a variable unset": {func(s *dcv1.SwarmServiceSpec) { s.Env = []dcv1.SwarmEnvVar{{Name: "A"}} },
 			inSpec(func(c *swarm.ContainerSpec) { c.Env = []string{"A"} }), "spec.env[A] has another value"},
+		"a resource by its name": {nil, func(s *swarm.ServiceSpec) {
+			s.TaskTemplate.Resources = &swarm.ResourceRequirements{Reservations: &swarm.Resources{GenericResources: []swarm.GenericResource{
+				{NamedResourceSpec: &swarm.NamedGenericResource{Kind: "SSD", Value: "sda1"}}}}}
+		}, `spec.resources.reservations.generic is ["SSD sda1"], and not in the spec`},
 		"a label":   {nil, func(s *swarm.ServiceSpec) { s.Labels = map[string]string{"a": "b"} }, "spec.labels[a] is not in the spec"},
 		"a command": {nil, inSpec(func(c *swarm.ContainerSpec) { c.Command = []string{"sh"} }), "spec.command is not in the spec"},
 		"a counter below": {func(s *dcv1.SwarmServiceSpec) { s.ForceUpdate = ptr.To[int64](3) },

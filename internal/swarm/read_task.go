@@ -61,8 +61,7 @@ func (r *reader) resources(v *swarm.ResourceRequirements) *dcv1.SwarmResources {
 		for i, g := range s.GenericResources {
 			switch {
 			case g.NamedResourceSpec != nil:
-				out.Reservations.Generic = append(out.Reservations.Generic,
-					dcv1.SwarmGenericResource{Kind: g.NamedResourceSpec.Kind, Value: g.NamedResourceSpec.Value})
+				r.note("Resources.Reservations.GenericResources["+strconv.Itoa(i)+"]", "asks for one %s by its name, and swarm places no task that does", g.NamedResourceSpec.Kind)
 			case g.DiscreteResourceSpec != nil:
 				out.Reservations.Generic = append(out.Reservations.Generic,
 					dcv1.SwarmGenericResource{Kind: g.DiscreteResourceSpec.Kind, Count: g.DiscreteResourceSpec.Value})

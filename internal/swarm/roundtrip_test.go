@@ -109,6 +109,7 @@ func TestReadNotes(t *testing.T) {
 		"swappiness":    {`{"TaskTemplate": {"ContainerSpec": {}, "Resources": {"MemorySwappiness": 500}}}`, "Resources.MemorySwappiness: 500 is not from 0 to 100"},
 		"runtime":       {`{"TaskTemplate": {"ContainerSpec": {"Configs": [{"ConfigName": "c", "ConfigID": "i", "Runtime": {}}]}}}`, "Configs: config c is for the runtime, and no credential spec uses it"},
 		"resource":      {`{"TaskTemplate": {"ContainerSpec": {}, "Resources": {"Reservations": {"GenericResources": [{}]}}}}`, "Resources.Reservations.GenericResources[0]: is neither a number nor a name"},
+		"named":         {`{"TaskTemplate": {"ContainerSpec": {}, "Resources": {"Reservations": {"GenericResources": [{"NamedResourceSpec": {"Kind": "SSD", "Value": "sda1"}}]}}}}`, "Resources.Reservations.GenericResources[0]: asks for one SSD by its name, and swarm places no task that does"},
 		"tmpfs mode":    {`{"TaskTemplate": {"ContainerSpec": {"Mounts": [{"Type": "tmpfs", "TmpfsOptions": {"Mode": 2147484672}}]}}}`, "Mounts[0].TmpfsOptions.Mode: has more than permissions"},
 		"tmpfs options": {`{"TaskTemplate": {"ContainerSpec": {"Mounts": [{"Type": "tmpfs", "TmpfsOptions": {"Options": [["a","b","c"]]}}]}}}`, "Mounts[0].TmpfsOptions.Options: an option is neither a word nor a key and its value"},
 		"ports":         {`{"EndpointSpec": {"Ports": [{"PublishedPort": 80}]}, "TaskTemplate": {"ContainerSpec": {}}}`, "EndpointSpec.Ports[0]: 80:0 are no ports"},

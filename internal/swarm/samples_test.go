@@ -55,7 +55,7 @@ func full(id ids) swarm.ServiceSpec {
 			Resources: &swarm.ResourceRequirements{
 				Limits: &swarm.Limit{NanoCPUs: 5e8, MemoryBytes: 64 << 20, Pids: 100},
 				Reservations: &swarm.Resources{NanoCPUs: 1e8, MemoryBytes: 32 << 20, GenericResources: []swarm.GenericResource{
-					{NamedResourceSpec: &swarm.NamedGenericResource{Kind: "SSD", Value: "sda1"}},
+					{DiscreteResourceSpec: &swarm.DiscreteGenericResource{Kind: "SSD", Value: 1}},
 					{DiscreteResourceSpec: &swarm.DiscreteGenericResource{Kind: "GPU", Value: 2}},
 				}},
 				SwapBytes: ptr.To[int64](16 << 20), MemorySwappiness: ptr.To[int64](10),
