@@ -69,6 +69,7 @@ func testRealSwarm(t *testing.T, modern bool) {
 		{"rollback", (*swarmBed).testRealRollback},
 		{"orphan and adopt", (*swarmBed).testRealOrphan},
 		{"refused by the engine", (*swarmBed).testRealRefusals},
+		{"a job with braces in a Secret", (*swarmBed).testRealJob},
 		{"digests", func(b *swarmBed) { b.testRealDigests(registry) }},
 		{"pull secret", func(b *swarmBed) { b.testRealPullSecret(registry) }},
 		{"another swarm", (*swarmBed).testRealNewSwarm},
@@ -111,6 +112,29 @@ func (b *swarmBed) remove(svc *dcv1.SwarmService) {
 	b.t.Helper()
 	b.Delete(b.t, svc)
 	b.waitGone(svc)
+}
+
+// testRealJob: the job ends well only where the value arrives to the letter, and is not run
+// again when its object leaves it.
+func (b *swarmBed) testRealJob() {
+	t, name := b.t, "job"
+	const value = "a{{b}} {{{ {{\"{{\"}} }}"
+	b.Create(t, b.secret(name, map[string]string{"value": value}))
+	svc := b.newRealService(name, func(s *dcv1.SwarmServiceSpec) {
+		s.Mode, s.Replicas, s.UpdateConfig, s.RollbackConfig = dcv1.SwarmReplicatedJob, ptr.To[int32](1), nil, nil
+		s.RestartPolicy, s.DeletionPolicy = &dcv1.SwarmRestartPolicy{Condition: dcv1.SwarmRestartNone}, dcv1.SwarmDeletionOrphan
+		s.Command, s.Args = []string{"sh", "-c", `[ "$VALUE" = "$1" ]`, "sh"}, []string{value}
+		s.Env = []dcv1.SwarmEnvVar{{Name: "VALUE", ValueFrom: &dcv1.SwarmEnvSource{SecretKeyRef: &dcv1.LocalKeyReference{Name: name, Key: "value"}}}}
+	})
+	b.Create(t, svc)
+	b.wait(svc, "True/JobComplete")
+	before := b.onEngine(name)
+	b.remove(svc)
+	after := b.onEngine(name)
+	if after == nil || after.Version.Index != before.Version.Index || after.JobStatus.JobIteration != before.JobStatus.JobIteration {
+		t.Errorf("the job went from %+v to %+v", before, after)
+	}
+	b.removeByHand(before.ID)
 }
 
 func (b *swarmBed) testRealLife() {
