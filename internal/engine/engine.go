@@ -82,6 +82,11 @@ type Lister interface {
 	List(ctx context.Context, kind Kind, opts ListOptions) ([]Object, error)
 	// Inspect returns the full JSON of one object.
 	Inspect(ctx context.Context, kind Kind, id string) (json.RawMessage, error)
+	// InspectSwarmNetwork returns the full JSON of a network of the swarm, as services
+	// name them, on a manager. Inspect prefers the engine's own of the name: each has a
+	// host and a bridge that are not the swarm's. As there, a beginning of an id will do
+	// for a name.
+	InspectSwarmNetwork(ctx context.Context, id string) (json.RawMessage, error)
 }
 
 // ListOptions narrow a List.

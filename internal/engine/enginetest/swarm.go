@@ -38,6 +38,9 @@ func (s *suite) testSwarm(t *testing.T) {
 		{"errors", s.testServiceErrors},
 		{"secrets", s.testSecrets},
 		{"configs", s.testConfigs},
+		{"its host and bridge", s.testSwarmPredefined},
+		{"networks of the engine's own", s.testSwarmLocalNetwork},
+		{"networks of the swarm", s.testSwarmNetwork},
 		{"node", s.testNode},
 		{"node update", s.testNodeUpdate},
 	})

@@ -167,7 +167,7 @@ func (c *client) statusError(resp *http.Response) error {
 var conflicts = []string{
 	"update out of sequence", "not a swarm manager", "not part of a swarm", // swarm
 	"is not paused", "cannot resize a stopped container", // dockerd
-	"has active endpoints", "pre-defined network", // dockerd's networks
+	"has active endpoints", "pre-defined network", "cannot be used with services", // dockerd's networks
 	"state improper", "network is being used", "already in use", // Podman
 	"already exists", "default network", "does not support service", "UNIQUE constraint failed", // Podman
 }

@@ -281,6 +281,7 @@ func TestStatuses(t *testing.T) {
 		{401, "no", engine.ClassAuth, engine.CauseAuthenticationFailed, "HTTP 401"},
 		{403, "network n1 id x has active endpoints", engine.ClassConflict, "", "active endpoints"},
 		{403, "bridge is a pre-defined network and cannot be removed", engine.ClassConflict, "", "pre-defined"},
+		{403, "The network x cannot be used with services. Only networks scoped to the swarm can be used.", engine.ClassConflict, "", "The network x"},
 		{500, "Container x is not paused", engine.ClassConflict, "", "not paused"},
 		{500, "can only kill running containers: container state improper", engine.ClassConflict, "", "state improper"},
 		{403, "authorization denied by plugin", engine.ClassAuth, engine.CauseAuthenticationFailed, "denied by plugin"},

@@ -233,6 +233,15 @@ func parseItems(kind engine.Kind, v *valueReader, wanted map[string]bool) ([]eng
 
 // Inspect returns the full JSON of one object.
 func (c *client) Inspect(ctx context.Context, kind engine.Kind, id string) (json.RawMessage, error) {
+	return c.inspect(ctx, kind, id, nil)
+}
+
+// InspectSwarmNetwork returns the full JSON of a network of the swarm.
+func (c *client) InspectSwarmNetwork(ctx context.Context, id string) (json.RawMessage, error) {
+	return c.inspect(ctx, engine.Networks, id, url.Values{"scope": {"swarm"}})
+}
+
+func (c *client) inspect(ctx context.Context, kind engine.Kind, id string, query url.Values) (json.RawMessage, error) {
 	if listPaths[kind] == "" {
 		return nil, unknownKind(kind)
 	}
@@ -244,7 +253,7 @@ func (c *client) Inspect(ctx context.Context, kind engine.Kind, id string) (json
 		path += "/json"
 	}
 	var raw json.RawMessage
-	if err := c.get(ctx, path, nil, &raw); err != nil {
+	if err := c.get(ctx, path, query, &raw); err != nil {
 		return nil, err
 	}
 	if len(raw) == 0 || raw[0] != '{' {

@@ -41,8 +41,9 @@ limitations under the License.
 // auth, session; a swarm's init, join, leave and unlock. Pulling fails as with no
 // registry; no file of a container ever changes; a prune does not look at times. Health checks, memory limits and
 // OOM kills, and restarts after the engine's own are not simulated. A swarm has no
-// secrets, configs or overlay networks of its own making, no resources to run out
-// of, and no ports that answer.
+// secrets or configs of its own making, no resources to run out of, and no ports
+// that answer; its networks have no subnets of their own, and no task or container
+// joins one.
 //
 // # Scale
 //

@@ -230,8 +230,14 @@ func (e *Engine) serveNetworks(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
+	ofSwarm := e.swarmNetworks()
 	e.mu.Lock()
-	list := make([]networkJSON, 0, len(e.networks))
+	list := make([]networkJSON, 0, len(ofSwarm)+len(e.networks))
+	for _, n := range ofSwarm {
+		if !n.predefined && n.passes(f) {
+			list = append(list, e.networkJSON(n, r, false))
+		}
+	}
 	for _, n := range e.networks {
 		if n.passes(f) {
 			list = append(list, e.networkJSON(n, r, false))
@@ -252,16 +258,13 @@ func (n *networkObject) passes(f filters) bool {
 }
 
 func (e *Engine) serveNetworkInspect(w http.ResponseWriter, r *request) error {
-	e.mu.Lock()
-	n, err := e.network(r.name)
-	var out networkJSON
-	if err == nil {
-		out = e.networkJSON(n, r, true)
-	}
-	e.mu.Unlock()
+	n, err := lookUpNetwork(e.localNetworks(), e.swarmNetworks(), r.name, r.query.Get("scope"))
 	if err != nil {
 		return err
 	}
+	e.mu.Lock()
+	out := e.networkJSON(n, r, true)
+	e.mu.Unlock()
 	writeJSON(w, http.StatusOK, out)
 	return nil
 }

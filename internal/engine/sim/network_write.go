@@ -37,17 +37,38 @@ func (e *Engine) serveNetworkCreate(w http.ResponseWriter, r *request) error {
 	if err := decode(r, &req); err != nil {
 		return err
 	}
+	s, err := e.manager()
+	manages := err == nil
+	if manages {
+		taken := s.hasNetwork(req.Name)
+		s.mu.Unlock()
+		if taken {
+			return errorf(http.StatusConflict, "network with name %s already exists", req.Name)
+		}
+	}
 	e.mu.Lock()
-	n, err := e.createNetwork(req, r)
+	n, err := e.createNetwork(req, r, manages)
 	e.mu.Unlock()
 	if err != nil {
 		return err
+	}
+	if n.driver == "overlay" {
+		if s, err = e.manager(); err != nil {
+			return err
+		}
+		err = s.createSwarmNetwork(n)
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
 	}
 	writeJSON(w, http.StatusCreated, network.CreateResponse{ID: n.id})
 	return nil
 }
 
-func (e *Engine) createNetwork(req networkRequest, r *request) (*networkObject, error) {
+// createNetwork makes a network of the engine's own. One of the swarm it only looks at,
+// and leaves to the swarm.
+func (e *Engine) createNetwork(req networkRequest, r *request, manages bool) (*networkObject, error) {
 	if req.Name == "" {
 		return nil, errorf(http.StatusInternalServerError, "invalid name: ")
 	}
@@ -68,7 +89,9 @@ func (e *Engine) createNetwork(req networkRequest, r *request) (*networkObject, 
 		n.driver = "bridge"
 	case "macvlan", "ipvlan":
 	case "overlay":
-		return nil, errNotManager
+		if !manages {
+			return nil, errNotManager
+		}
 	default:
 		return nil, errorf(http.StatusNotFound, "plugin %q not found", n.driver)
 	}
@@ -80,11 +103,14 @@ func (e *Engine) createNetwork(req networkRequest, r *request) (*networkObject, 
 		if e.subnetTaken(n.subnet) {
 			return nil, errorf(http.StatusForbidden, "Pool overlaps with other one on this address space")
 		}
-	} else {
+	} else if n.driver != "overlay" {
 		var err error
 		if n.subnet, err = e.freeSubnet(); err != nil {
 			return nil, err
 		}
+	}
+	if n.driver == "overlay" {
+		return n, nil // the swarm adds it to its own
 	}
 	e.networks = append(e.networks, n)
 	e.emit(events.NetworkEventType, events.ActionCreate, n.id, nil, "name", n.name, "type", n.driver)
@@ -92,12 +118,33 @@ func (e *Engine) createNetwork(req networkRequest, r *request) (*networkObject, 
 }
 
 func (e *Engine) serveNetworkRemove(w http.ResponseWriter, r *request) error {
+	n, err := lookUpNetwork(e.localNetworks(), e.swarmNetworks(), r.name, "")
+	if err != nil {
+		return err
+	}
+	if n.scope == "swarm" && !n.ingress {
+		s, err := e.manager()
+		if err != nil {
+			return err
+		}
+		err = s.removeSwarmNetwork(n)
+		s.mu.Unlock()
+		if err != nil {
+			return err
+		}
+		w.WriteHeader(http.StatusNoContent)
+		return nil
+	}
+	return e.removeNetwork(w, n)
+}
+
+// removeNetwork removes a network of the engine's own.
+func (e *Engine) removeNetwork(w http.ResponseWriter, n *networkObject) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	n, err := e.network(r.name)
 	switch {
-	case err != nil:
-		return err
+	case !slices.Contains(e.networks, n):
+		return errorf(http.StatusNotFound, "network %s not found", n.id) // somebody was faster
 	case n.predefined:
 		return errorf(http.StatusForbidden, "%s is a pre-defined network and cannot be removed", n.name)
 	case len(e.members(n)) > 0:

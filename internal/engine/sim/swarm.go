@@ -57,6 +57,7 @@ type Swarm struct {
 	services []*serviceObject
 	tasks    []*taskObject
 	files    map[fileKind][]*fileObject // secrets and configs
+	networks []*networkObject           // which never change
 	nextPort uint32
 	missNext bool          // the next scale-down is lost
 	changed  chan struct{} // closed at the next change of a task
@@ -76,6 +77,7 @@ func NewSwarm(opts SwarmOptions) *Swarm {
 	}
 	s := &Swarm{opts: opts, id: swarmID("swarm", opts.Seed), index: 10, nextPort: 30000, files: map[fileKind][]*fileObject{}, changed: make(chan struct{}), wake: make(chan struct{}, 1)}
 	s.created = s.clock.tick()
+	s.networks = s.predefinedNetworks()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.group.Go(s.orchestrate)
 	return s
