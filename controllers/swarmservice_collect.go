@@ -19,7 +19,6 @@ package controllers
 import (
 	"context"
 	"encoding/json"
-	"maps"
 	"strings"
 	"time"
 
@@ -34,8 +33,8 @@ import (
 )
 
 const (
-	// strayAge is how old a secret or config of another object of the same name must be
-	// to be collected: its service may be about to be written.
+	// strayAge is how old what another object of the same name left must be to be
+	// collected: its service may be about to be written.
 	strayAge = 10 * time.Minute
 	// settlePause is the pause between two looks at tasks that have yet to let go of what
 	// the service no longer has. Nothing tells of their end.
@@ -45,8 +44,9 @@ const (
 	releasePatience = 2 * time.Minute
 )
 
-// Settled removes the secrets and configs that the service no longer has, once no task has
-// them either. A rollout that may yet be undone keeps them.
+// Settled removes the secrets, configs and networks that were made for the service and
+// that it no longer has, once no task has them either. A rollout that may yet be undone
+// keeps them.
 func (s *SwarmObjects) Settled(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess) (again time.Duration, err error) {
 	s.mu.Lock()
 	have, known := s.inUse[svc.UID]
@@ -58,8 +58,8 @@ func (s *SwarmObjects) Settled(ctx context.Context, svc *dcv1.SwarmService, on S
 	if err := s.shelves.refresh(ctx, on, now); err != nil {
 		return 0, err
 	}
-	left := s.shelves.filter(on.Swarm, func(f shelfFile) bool {
-		if have.ids[f.id] {
+	left := s.shelves.filter(on.Swarm, func(key objectKey, f shelfFile) bool {
+		if have.ids[f.id] || key.kind == engine.Networks && have.networks[key.name] {
 			return false
 		}
 		// After a restore from a backup the object has another UID.
@@ -77,6 +77,7 @@ func (s *SwarmObjects) Settled(ctx context.Context, svc *dcv1.SwarmService, on S
 				continue
 			}
 			// One that another service has stays: its owner is known by its label, for people.
+			// A network goes with the last service that wants it made.
 			if _, err := s.removeFile(ctx, on, key, f); err != nil {
 				return 0, err
 			}
@@ -93,13 +94,14 @@ func (s *SwarmObjects) Settled(ctx context.Context, svc *dcv1.SwarmService, on S
 func (s *SwarmObjects) cleaned(uid types.UID, have serviceFiles) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now, known := s.inUse[uid]; known && maps.Equal(now.ids, have.ids) {
-		s.inUse[uid] = serviceFiles{ids: have.ids, clean: true}
+	if now, known := s.inUse[uid]; known && now.same(have) {
+		now.clean = true
+		s.inUse[uid] = now
 	}
 }
 
-// neededFiles are the secrets and configs that the service or a task of it has. It is not
-// settled while the engine may go back to the spec before.
+// neededFiles are the secrets, configs and networks that the service or a task of it has.
+// It is not settled while the engine may go back to the spec before.
 func neededFiles(ctx context.Context, on SwarmAccess, service string) (ids map[string]bool, settled bool, err error) {
 	raw, err := on.Engine.Inspect(ctx, engine.Services, service)
 	if engine.IsNotFound(err) {
@@ -120,20 +122,24 @@ func neededFiles(ctx context.Context, on SwarmAccess, service string) (ids map[s
 		return nil, false, err
 	}
 	ids = map[string]bool{}
-	addFiles(ids, have.Spec.TaskTemplate.ContainerSpec)
+	addFiles(ids, have.Spec.TaskTemplate)
 	for _, o := range tasks {
 		var task engineswarm.Task
 		if err := json.Unmarshal(o.Raw, &task); err != nil {
 			return nil, false, engine.Errorf(engine.ClassServer, engine.CauseEngineError, "the engine's description of task %s cannot be read", o.ID)
 		}
 		if !hasEnded(task.Status.State) {
-			addFiles(ids, task.Spec.ContainerSpec)
+			addFiles(ids, task.Spec)
 		}
 	}
 	return ids, true, nil
 }
 
-func addFiles(ids map[string]bool, c *engineswarm.ContainerSpec) {
+func addFiles(ids map[string]bool, t engineswarm.TaskSpec) {
+	for _, n := range t.Networks {
+		ids[n.Target] = true
+	}
+	c := t.ContainerSpec
 	if c == nil {
 		return
 	}
@@ -154,22 +160,31 @@ func hasEnded(state engineswarm.TaskState) bool {
 	return false
 }
 
-// removeFile removes a secret or config, unless a service has it, which the engine checks.
+// removeFile removes a secret, config or network, unless a service has it, which the
+// engine checks.
 func (s *SwarmObjects) removeFile(ctx context.Context, on SwarmAccess, key objectKey, f shelfFile) (removed bool, err error) {
 	err = on.Write(ctx, "remove", audit.Object{Kind: fileKindName(key.kind), ID: f.id, Name: key.name}, func(ctx context.Context, eng engine.Engine) error {
-		remove := eng.SecretRemove
-		if key.kind == engine.Configs {
-			remove = eng.ConfigRemove
+		remove := eng.ConfigRemove
+		switch key.kind {
+		case engine.Secrets:
+			remove = eng.SecretRemove
+		case engine.Networks:
+			remove = eng.NetworkRemove
 		}
 		return ignoreNotFound(remove(ctx, f.id))
 	})
 	if inUse(err) {
 		return false, nil
 	}
-	if err == nil {
+	switch {
+	case err != nil:
+		return false, err
+	case key.kind == engine.Networks:
+		s.shelves.removeNetwork(on.Swarm, key.name, f.id, s.Clock.Now())
+	default:
 		s.shelves.remove(on.Swarm, key)
 	}
-	return err == nil, err
+	return true, nil
 }
 
 func ignoreNotFound(err error) error {
@@ -221,7 +236,8 @@ func (s *SwarmObjects) ownsNoFiles(uid types.UID) bool {
 	return known && have.clean && len(have.ids) == 0
 }
 
-// releaseFiles removes the secrets and configs that were made for a service.
+// releaseFiles removes the secrets and configs that were made for a service, and the
+// networks that its spec no longer names.
 func (s *SwarmObjects) releaseFiles(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess, orphaned bool) error {
 	s.shelves.outdate(on.Swarm)
 	if err := s.shelves.refresh(ctx, on, s.Clock.Now()); err != nil {
@@ -235,7 +251,10 @@ func (s *SwarmObjects) releaseFiles(ctx context.Context, svc *dcv1.SwarmService,
 			return err
 		}
 	}
-	for key, f := range s.shelves.filter(on.Swarm, func(f shelfFile) bool { return f.owner == string(svc.UID) && !needed[f.id] }) {
+	named := networkNames(svc)
+	for key, f := range s.shelves.filter(on.Swarm, func(key objectKey, f shelfFile) bool {
+		return f.owner == string(svc.UID) && !needed[f.id] && (key.kind != engine.Networks || !named[key.name])
+	}) {
 		if _, err := s.removeFile(ctx, on, key, f); err != nil {
 			return err
 		}
@@ -243,8 +262,8 @@ func (s *SwarmObjects) releaseFiles(ctx context.Context, svc *dcv1.SwarmService,
 	return nil
 }
 
-// releaseNetwork removes a network that was made for this service, or for one that is
-// gone, unless something has it.
+// releaseNetwork removes a network that was made for this service, or for one that does not
+// want it any more, unless something has it.
 func (s *SwarmObjects) releaseNetwork(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess, name string) error {
 	have, err := findNetwork(ctx, on.Engine, name)
 	if err != nil || have == nil {
@@ -255,14 +274,17 @@ func (s *SwarmObjects) releaseNetwork(ctx context.Context, svc *dcv1.SwarmServic
 		return nil
 	}
 	if uid != string(svc.UID) {
-		alive, err := s.ownerLives(ctx, have.Labels)
-		if err != nil || alive {
+		wanted, err := s.ownerWants(ctx, have)
+		if err != nil || wanted {
 			return err
 		}
 	}
 	err = on.Write(ctx, "remove", audit.Object{Kind: "Network", ID: have.ID, Name: name}, func(ctx context.Context, eng engine.Engine) error {
 		return ignoreNotFound(eng.NetworkRemove(ctx, have.ID))
 	})
+	if err == nil {
+		s.shelves.removeNetwork(on.Swarm, name, have.ID, s.Clock.Now())
+	}
 	if !inUse(err) {
 		return err
 	}
@@ -273,14 +295,15 @@ func (s *SwarmObjects) releaseNetwork(ctx context.Context, svc *dcv1.SwarmServic
 	return err
 }
 
-// ownerLives reports whether the SwarmService that labels name is still there.
-func (s *SwarmObjects) ownerLives(ctx context.Context, labels map[string]string) (bool, error) {
+// ownerWants reports whether the SwarmService that a network was made for is still there,
+// and its spec still names the network.
+func (s *SwarmObjects) ownerWants(ctx context.Context, n *swarmNetwork) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, secretReadTimeout)
 	defer cancel()
-	other := &dcv1.SwarmService{}
-	err := s.Live.Get(ctx, client.ObjectKey{Namespace: labels[dcv1.LabelOwnerNamespace], Name: labels[dcv1.LabelOwnerName]}, other)
+	owner := &dcv1.SwarmService{}
+	err := s.Live.Get(ctx, client.ObjectKey{Namespace: n.Labels[dcv1.LabelOwnerNamespace], Name: n.Labels[dcv1.LabelOwnerName]}, owner)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
-	return err == nil && string(other.UID) == labels[dcv1.LabelOwnerUID], err
+	return err == nil && string(owner.UID) == n.Labels[dcv1.LabelOwnerUID] && networkNames(owner)[n.Name], err
 }

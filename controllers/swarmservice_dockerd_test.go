@@ -52,6 +52,7 @@ func testRealSwarm(t *testing.T, modern bool) {
 	registry := d.StartRegistry(t)
 	registry.Push(t, "busybox:1", map[string]any{"Cmd": []string{"sh"}}, testbed.BusyboxTar(t))
 	d.Call(t, http.MethodPost, "/networks/create", map[string]any{"Name": "back", "Driver": "overlay"})
+	d.Call(t, http.MethodPost, "/networks/create", map[string]any{"Name": "own", "Driver": "bridge"})
 	d.Call(t, http.MethodPost, "/secrets/create", map[string]any{"Name": "key", "Data": "eA=="})
 	cluster := testenv.Start(t)
 	b := &swarmBed{Cluster: cluster, t: t, ns: cluster.Namespace(t), nodes: []*simHost{{socket: d.Socket()}}, image: registry.Address + "/busybox:1"}
@@ -65,6 +66,7 @@ func testRealSwarm(t *testing.T, modern bool) {
 		run  func(*swarmBed)
 	}{
 		{"a service's life", (*swarmBed).testRealLife},
+		{"networks", (*swarmBed).testRealNetworks},
 		{"drift", (*swarmBed).testRealDrift},
 		{"rollback", (*swarmBed).testRealRollback},
 		{"orphan and adopt", (*swarmBed).testRealOrphan},
@@ -181,6 +183,30 @@ func (b *swarmBed) testRealLife() {
 	}
 	if list := b.engineServices(); len(list) > 0 {
 		t.Errorf("the swarm has %+v", list)
+	}
+}
+
+// testRealNetworks: the swarm's host is not the engine's, and a network of the engine's own
+// is none of the swarm.
+func (b *swarmBed) testRealNetworks() {
+	t := b.t
+	for _, name := range []string{"host", "bridge"} {
+		svc := b.runReal("on-"+name, func(s *dcv1.SwarmServiceSpec) { s.Networks = []dcv1.SwarmNetwork{{Name: name}} })
+		b.change(svc, func(s *dcv1.SwarmServiceSpec) { s.Labels = map[string]string{"tier": "front"} })
+		b.wait(svc, "True/Converged")
+		if note := b.eventNote(svc, dcv1.ReasonUpdated); strings.Contains(note, "spec.networks") {
+			t.Errorf("a service on %s that gets a label is updated: %q", name, note)
+		}
+		b.remove(svc)
+	}
+	for _, create := range []*dcv1.SwarmNetworkTemplate{nil, {}} {
+		svc := b.newRealService("on-own", func(s *dcv1.SwarmServiceSpec) {
+			s.Networks = []dcv1.SwarmNetwork{{Name: "own", CreateIfMissing: create}}
+		})
+		b.Create(t, svc)
+		b.wait(svc, "False/NetworkNotFound")
+		b.waitSays(svc, dcv1.ConditionStalled, "DockerHost m0 has one of its own")
+		b.remove(svc)
 	}
 }
 

@@ -179,8 +179,11 @@ func (r *resolving) makeFile(ctx context.Context, f *wantedFile) (swarm.Object, 
 }
 
 func fileKindName(kind engine.Kind) string {
-	if kind == engine.Secrets {
+	switch kind {
+	case engine.Secrets:
 		return "Secret"
+	case engine.Networks:
+		return "Network"
 	}
 	return "Config"
 }

@@ -137,18 +137,12 @@ func named(ctx context.Context, on SwarmAccess, kind, name, reason, field string
 
 // networkID finds a network of the swarm.
 func networkID(ctx context.Context, on SwarmAccess, name string) (string, error) {
-	raw, err := on.Engine.Inspect(ctx, engine.Networks, name)
+	have, err := findNetwork(ctx, on.Engine, name)
 	switch {
-	case engine.IsNotFound(err):
-		return "", &SpecFault{dcv1.ReasonNetworkNotFound, fmt.Sprintf("spec.networks[%s]: the swarm has no network of that name; create it, or name another.", name)}
 	case err != nil:
 		return "", err
+	case have == nil:
+		return "", &SpecFault{dcv1.ReasonNetworkNotFound, fmt.Sprintf("spec.networks[%s]: the swarm has no network of that name; create it, or name another.", name)}
 	}
-	var network struct {
-		ID string `json:"Id"`
-	}
-	if err := json.Unmarshal(raw, &network); err != nil {
-		return "", engine.Errorf(engine.ClassServer, engine.CauseEngineError, "the engine's answer about network %q cannot be read: %w", name, err)
-	}
-	return network.ID, nil
+	return have.ID, nil
 }

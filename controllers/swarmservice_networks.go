@@ -22,6 +22,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"slices"
 
 	"github.com/moby/moby/api/types/network"
 
@@ -31,11 +32,20 @@ import (
 	"github.com/dockercontrol/dockercontrol/internal/swarm"
 )
 
-// swarmNetwork is what a network is asked for.
+// swarmNetwork is what a network of the swarm is asked for.
 type swarmNetwork struct {
 	ID     string `json:"Id"`
 	Name   string
 	Labels map[string]string
+}
+
+// networkNames are the networks that a spec names.
+func networkNames(svc *dcv1.SwarmService) map[string]bool {
+	names := make(map[string]bool, len(svc.Spec.Networks))
+	for _, n := range svc.Spec.Networks {
+		names[n.Name] = true
+	}
+	return names
 }
 
 // lookUpNetworks finds the networks of the spec, and notes those that are to be made.
@@ -49,10 +59,13 @@ func (r *resolving) lookUpNetworks(ctx context.Context) error {
 		switch {
 		case err != nil:
 			return err
-		case have != nil:
+		case have != nil && !r.shelves.removed(r.on.Swarm, have.ID, r.Clock.Now()):
 			r.out.Networks[n.Name] = have.ID
 			r.shelves.note(r.on.Swarm, engine.Networks, n.Name, have.ID, r.Clock.Now())
 		case n.CreateIfMissing == nil:
+			if r.hasLocalNetwork(ctx, n.Name) {
+				return r.localNetwork(n.Name)
+			}
 			return &SpecFault{dcv1.ReasonNetworkNotFound, fmt.Sprintf(
 				"spec.networks[%s]: the swarm has no network of that name; create it, set createIfMissing, or name another.", n.Name)}
 		default:
@@ -63,10 +76,33 @@ func (r *resolving) lookUpNetworks(ctx context.Context) error {
 	return nil
 }
 
-// findNetwork returns the network of a name, or nil. The engine takes the beginning of an
-// id for a name too.
+// hasLocalNetwork reports whether the engine has a network of its own of a name. It is for
+// a message, which does without where the engine does not say.
+func (r *resolving) hasLocalNetwork(ctx context.Context, name string) bool {
+	listed, err := r.on.Engine.List(ctx, engine.Networks, engine.ListOptions{Names: []string{name}})
+	return err == nil && slices.ContainsFunc(listed, func(o engine.Object) bool { return networkScope(o) == "local" })
+}
+
+// localNetwork says that the network which people see is none of the swarm. The engine
+// makes none of the swarm beside it.
+func (r *resolving) localNetwork(name string) *SpecFault {
+	return &SpecFault{dcv1.ReasonNetworkNotFound, fmt.Sprintf(
+		"spec.networks[%s]: the swarm has no network of that name. DockerHost %s has one of its own, which no service can use, "+
+			"and makes none of the swarm beside it: remove that one, or name another.", name, r.on.Via.Name)}
+}
+
+func networkScope(o engine.Object) string {
+	var n struct{ Scope string }
+	if json.Unmarshal(o.Raw, &n) != nil {
+		return ""
+	}
+	return n.Scope
+}
+
+// findNetwork returns the network of the swarm of a name, or nil. The engine takes the
+// beginning of an id for a name too.
 func findNetwork(ctx context.Context, eng engine.Engine, name string) (*swarmNetwork, error) {
-	raw, err := eng.Inspect(ctx, engine.Networks, name)
+	raw, err := eng.InspectSwarmNetwork(ctx, name)
 	if engine.IsNotFound(err) {
 		return nil, nil
 	}
@@ -97,12 +133,8 @@ func (r *resolving) makeNetwork(ctx context.Context, n dcv1.SwarmNetwork) error 
 		return err
 	})
 	if id == "" && engine.IsConflict(err) {
-		have, findErr := findNetwork(ctx, r.on.Engine, n.Name)
-		if findErr != nil {
-			return findErr
-		}
-		if have != nil {
-			id = have.ID
+		if id, err = r.otherNetwork(ctx, n.Name, err); err != nil && !engine.IsConflict(err) {
+			return err
 		}
 	}
 	if id == "" {
@@ -115,6 +147,24 @@ func (r *resolving) makeNetwork(ctx context.Context, n dcv1.SwarmNetwork) error 
 	r.out.Networks[n.Name] = id
 	r.shelves.note(r.on.Swarm, engine.Networks, n.Name, id, r.Clock.Now())
 	return nil
+}
+
+// otherNetwork finds the network for whose sake the engine does not make one of the name.
+func (r *resolving) otherNetwork(ctx context.Context, name string, conflict error) (id string, err error) {
+	have, err := findNetwork(ctx, r.on.Engine, name)
+	switch {
+	case err != nil:
+		return "", err
+	case have == nil:
+		if r.hasLocalNetwork(ctx, name) {
+			return "", r.localNetwork(name)
+		}
+		return "", conflict
+	case r.shelves.removed(r.on.Swarm, have.ID, r.Clock.Now()):
+		return "", engine.Errorf(engine.ClassServer, engine.CauseEngineError,
+			"the network %q that was removed is still there until the tasks that were on it have stopped", name)
+	}
+	return have.ID, nil
 }
 
 func (r *resolving) networkRequest(n dcv1.SwarmNetwork, field string) (network.CreateRequest, *SpecFault) {

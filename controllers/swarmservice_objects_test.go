@@ -54,6 +54,7 @@ func TestObjectsDockerd(t *testing.T) {
 			b := newObjectsBed(t, d.Endpoint())
 			testObjects(t, b)
 			testNetworks(t, b)
+			b.testNetworkKinds(t)
 		})
 	}
 }

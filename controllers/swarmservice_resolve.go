@@ -63,9 +63,9 @@ type SwarmObjects struct {
 
 var _ SwarmInputs = &SwarmObjects{}
 
-// serviceFiles are the ids of a service's secrets and configs.
+// serviceFiles are the ids of a service's secrets and configs, and the names of its networks.
 type serviceFiles struct {
-	ids map[string]bool
+	ids, networks map[string]bool
 	// clean: there are no others that it owns.
 	clean bool
 }
@@ -119,19 +119,25 @@ func (s *SwarmObjects) Resolve(ctx context.Context, svc *dcv1.SwarmService, on S
 			return ResolvedInputs{}, err
 		}
 	}
-	s.uses(svc.UID, r.ids)
+	s.uses(svc, r.ids)
 	return r.out, nil
 }
 
 // uses remembers what a service has, for Settled.
-func (s *SwarmObjects) uses(uid types.UID, ids map[string]bool) {
+func (s *SwarmObjects) uses(svc *dcv1.SwarmService, ids map[string]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.inUse == nil {
 		s.inUse = map[types.UID]serviceFiles{}
 	}
-	before, known := s.inUse[uid]
-	s.inUse[uid] = serviceFiles{ids: ids, clean: known && before.clean && maps.Equal(before.ids, ids)}
+	before, known := s.inUse[svc.UID]
+	now := serviceFiles{ids: ids, networks: networkNames(svc)}
+	now.clean = known && before.clean && before.same(now)
+	s.inUse[svc.UID] = now
+}
+
+func (f serviceFiles) same(other serviceFiles) bool {
+	return maps.Equal(f.ids, other.ids) && maps.Equal(f.networks, other.networks)
 }
 
 // env reads the values of variables.

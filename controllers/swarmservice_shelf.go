@@ -28,12 +28,15 @@ import (
 )
 
 const (
-	// shelfAge is how long a list of a swarm's secrets and configs is relied on. What we
+	// shelfAge is how long a list of what a swarm has of ours is relied on. What we
 	// make and remove ourselves is noted at once; the rest is done by hand, rarely, and the
 	// engine refuses a service whose secret is gone.
 	shelfAge = 30 * time.Second
 	// maxNamedOnShelf bounds what is remembered of objects that others made.
 	maxNamedOnShelf = 10_000
+	// lingerAge is how long a network that was removed is known for it: a manager has it,
+	// and tells of it as the swarm's, until its own last task on it has stopped.
+	lingerAge = 10 * time.Minute
 )
 
 // shelves are what is known of the secrets, configs and networks of swarms: one list a
@@ -45,10 +48,12 @@ type shelves struct {
 
 type shelf struct {
 	listed time.Time
-	// files are the secrets and configs that some SwarmService owns.
+	// files are the secrets, configs and networks that some SwarmService owns.
 	files map[objectKey]shelfFile
 	// named are the ids of what others made, and when they were looked up.
 	named map[objectKey]namedObject
+	// gone are the ids of the networks that were removed, and when.
+	gone map[string]time.Time
 }
 
 type objectKey struct {
@@ -56,7 +61,7 @@ type objectKey struct {
 	name string
 }
 
-// shelfFile is a secret or config; its content is not kept.
+// shelfFile is a secret, config or network; a content is not kept.
 type shelfFile struct {
 	id string
 	// owner is the UID of its SwarmService, with the object's namespace and name.
@@ -76,13 +81,13 @@ func (s *shelves) of(key hostcache.SwarmKey) *shelf {
 	}
 	sh := s.all[key]
 	if sh == nil {
-		sh = &shelf{files: map[objectKey]shelfFile{}, named: map[objectKey]namedObject{}}
+		sh = &shelf{files: map[objectKey]shelfFile{}, named: map[objectKey]namedObject{}, gone: map[string]time.Time{}}
 		s.all[key] = sh
 	}
 	return sh
 }
 
-// refresh lists the swarm's secrets and configs where the last list is too old.
+// refresh lists what the swarm has of ours where the last list is too old.
 func (s *shelves) refresh(ctx context.Context, on SwarmAccess, now time.Time) error {
 	s.mu.Lock()
 	fresh := now.Sub(s.of(on.Swarm).listed) < shelfAge
@@ -91,12 +96,15 @@ func (s *shelves) refresh(ctx context.Context, on SwarmAccess, now time.Time) er
 		return nil
 	}
 	files := map[objectKey]shelfFile{}
-	for _, kind := range []engine.Kind{engine.Secrets, engine.Configs} {
+	for _, kind := range []engine.Kind{engine.Secrets, engine.Configs, engine.Networks} {
 		objects, err := on.Engine.List(ctx, kind, engine.ListOptions{Label: dcv1.LabelOwnerUID})
 		if err != nil {
 			return err
 		}
 		for _, o := range objects {
+			if kind == engine.Networks && networkScope(o) != "swarm" {
+				continue // the engine's own, whoever gave it the label
+			}
 			files[objectKey{kind, o.Name}] = shelfFile{
 				id: o.ID, owner: o.Labels[dcv1.LabelOwnerUID], namespace: o.Labels[dcv1.LabelOwnerNamespace],
 				name: o.Labels[dcv1.LabelOwnerName], created: o.Created,
@@ -133,6 +141,26 @@ func (s *shelves) remove(key hostcache.SwarmKey, object objectKey) {
 	delete(s.of(key).files, object)
 }
 
+// removeNetwork forgets a network, by whatever name it was noted, and what the managers
+// go on telling of it for a moment.
+func (s *shelves) removeNetwork(key hostcache.SwarmKey, name, id string, now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sh, object := s.of(key), objectKey{engine.Networks, name}
+	delete(sh.files, object)
+	delete(sh.named, object)
+	maps.DeleteFunc(sh.gone, func(_ string, at time.Time) bool { return now.Sub(at) >= lingerAge })
+	sh.gone[id] = now
+}
+
+// removed reports whether a network is one that was removed.
+func (s *shelves) removed(key hostcache.SwarmKey, id string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, gone := s.of(key).gone[id]
+	return gone && now.Sub(at) < lingerAge
+}
+
 // outdate has the next refresh list again, and forgets what others made.
 func (s *shelves) outdate(key hostcache.SwarmKey) {
 	s.mu.Lock()
@@ -143,12 +171,12 @@ func (s *shelves) outdate(key hostcache.SwarmKey) {
 }
 
 // filter returns the files for which want says so.
-func (s *shelves) filter(key hostcache.SwarmKey, want func(shelfFile) bool) map[objectKey]shelfFile {
+func (s *shelves) filter(key hostcache.SwarmKey, want func(objectKey, shelfFile) bool) map[objectKey]shelfFile {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	found := map[objectKey]shelfFile{}
 	for k, f := range s.of(key).files {
-		if want(f) {
+		if want(k, f) {
 			found[k] = f
 		}
 	}
