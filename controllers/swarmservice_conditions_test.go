@@ -254,3 +254,16 @@ func TestRefusedBy(t *testing.T) {
 		t.Errorf("a connection that is refused: %+v", fault)
 	}
 }
+
+// TestLimit: an Event's note and a name are bounded in bytes.
+func TestLimit(t *testing.T) {
+	for _, test := range []struct {
+		text string
+		n    int
+		want string
+	}{{"short", 5, "short"}, {"longer", 4, "long"}, {"ab…", 5, "ab…"}, {"ab…", 4, "ab"}, {"ab…", 3, "ab"}} {
+		if got := limit(test.text, test.n); got != test.want {
+			t.Errorf("%q in %d bytes is %q, want %q", test.text, test.n, got, test.want)
+		}
+	}
+}
