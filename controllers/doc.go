@@ -36,8 +36,8 @@ limitations under the License.
 //
 // SwarmObjects is what a SwarmService refers to: it reads Secrets and ConfigMaps, makes
 // secrets, configs and networks of the swarm, and collects those that nothing uses. One list
-// of a swarm's secrets and configs, at most each 30 s and only while somebody asks, serves
-// all services on it. No content is kept.
+// of those on a swarm, at most each 30 s and only while somebody asks, serves all services
+// on it. No content is kept.
 //
 // What to say is decided by pure functions (dockerhost_config.go,
 // dockerhost_status.go, dockerhost_events.go, and their like for HostPermissions); the reconcilers only fetch, call

@@ -58,7 +58,7 @@ func (s *SwarmObjects) Settled(ctx context.Context, svc *dcv1.SwarmService, on S
 	if err := s.shelves.refresh(ctx, on, now); err != nil {
 		return 0, err
 	}
-	left := s.shelves.filter(on.Swarm, func(key objectKey, f shelfFile) bool {
+	left := s.shelves.filter(on.Swarm, func(key objectKey, f ownedObject) bool {
 		if have.ids[f.id] || key.kind == engine.Networks && have.networks[key.name] {
 			return false
 		}
@@ -67,7 +67,7 @@ func (s *SwarmObjects) Settled(ctx context.Context, svc *dcv1.SwarmService, on S
 		return f.owner == string(svc.UID) || stray
 	})
 	if len(left) > 0 {
-		needed, settled, err := neededFiles(ctx, on, svc.ServiceName())
+		needed, settled, err := neededObjects(ctx, on, svc.ServiceName())
 		if err != nil || !settled {
 			return settlePause, err
 		}
@@ -78,7 +78,7 @@ func (s *SwarmObjects) Settled(ctx context.Context, svc *dcv1.SwarmService, on S
 			}
 			// One that another service has stays: its owner is known by its label, for people.
 			// A network goes with the last service that wants it made.
-			if _, err := s.removeFile(ctx, on, key, f); err != nil {
+			if _, err := s.removeObject(ctx, on, key, f); err != nil {
 				return 0, err
 			}
 		}
@@ -91,7 +91,7 @@ func (s *SwarmObjects) Settled(ctx context.Context, svc *dcv1.SwarmService, on S
 
 // cleaned notes that a service owns nothing that it does not use, unless it was resolved
 // to something else meanwhile.
-func (s *SwarmObjects) cleaned(uid types.UID, have serviceFiles) {
+func (s *SwarmObjects) cleaned(uid types.UID, have serviceObjects) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now, known := s.inUse[uid]; known && now.same(have) {
@@ -100,9 +100,9 @@ func (s *SwarmObjects) cleaned(uid types.UID, have serviceFiles) {
 	}
 }
 
-// neededFiles are the secrets, configs and networks that the service or a task of it has.
+// neededObjects are the secrets, configs and networks that the service or a task of it has.
 // It is not settled while the engine may go back to the spec before.
-func neededFiles(ctx context.Context, on SwarmAccess, service string) (ids map[string]bool, settled bool, err error) {
+func neededObjects(ctx context.Context, on SwarmAccess, service string) (ids map[string]bool, settled bool, err error) {
 	raw, err := on.Engine.Inspect(ctx, engine.Services, service)
 	if engine.IsNotFound(err) {
 		return nil, true, nil // and so it needs nothing
@@ -122,20 +122,20 @@ func neededFiles(ctx context.Context, on SwarmAccess, service string) (ids map[s
 		return nil, false, err
 	}
 	ids = map[string]bool{}
-	addFiles(ids, have.Spec.TaskTemplate)
+	addObjects(ids, have.Spec.TaskTemplate)
 	for _, o := range tasks {
 		var task engineswarm.Task
 		if err := json.Unmarshal(o.Raw, &task); err != nil {
 			return nil, false, engine.Errorf(engine.ClassServer, engine.CauseEngineError, "the engine's description of task %s cannot be read", o.ID)
 		}
 		if !hasEnded(task.Status.State) {
-			addFiles(ids, task.Spec)
+			addObjects(ids, task.Spec)
 		}
 	}
 	return ids, true, nil
 }
 
-func addFiles(ids map[string]bool, t engineswarm.TaskSpec) {
+func addObjects(ids map[string]bool, t engineswarm.TaskSpec) {
 	for _, n := range t.Networks {
 		ids[n.Target] = true
 	}
@@ -160,10 +160,10 @@ func hasEnded(state engineswarm.TaskState) bool {
 	return false
 }
 
-// removeFile removes a secret, config or network, unless a service has it, which the
+// removeObject removes a secret, config or network, unless a service has it, which the
 // engine checks.
-func (s *SwarmObjects) removeFile(ctx context.Context, on SwarmAccess, key objectKey, f shelfFile) (removed bool, err error) {
-	err = on.Write(ctx, "remove", audit.Object{Kind: fileKindName(key.kind), ID: f.id, Name: key.name}, func(ctx context.Context, eng engine.Engine) error {
+func (s *SwarmObjects) removeObject(ctx context.Context, on SwarmAccess, key objectKey, f ownedObject) (removed bool, err error) {
+	err = on.Write(ctx, "remove", audit.Object{Kind: objectKindName(key.kind), ID: f.id, Name: key.name}, func(ctx context.Context, eng engine.Engine) error {
 		remove := eng.ConfigRemove
 		switch key.kind {
 		case engine.Secrets:
@@ -207,7 +207,7 @@ func inUse(err error) bool {
 // stays, and so does all that an orphaned one needs.
 func (s *SwarmObjects) Release(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess, orphaned bool) error {
 	if !s.ownsNoFiles(svc.UID) {
-		if err := s.releaseFiles(ctx, svc, on, orphaned); err != nil {
+		if err := s.releaseOwned(ctx, svc, on, orphaned); err != nil {
 			return err
 		}
 	}
@@ -236,9 +236,9 @@ func (s *SwarmObjects) ownsNoFiles(uid types.UID) bool {
 	return known && have.clean && len(have.ids) == 0
 }
 
-// releaseFiles removes the secrets and configs that were made for a service, and the
+// releaseOwned removes the secrets and configs that were made for a service, and the
 // networks that its spec no longer names.
-func (s *SwarmObjects) releaseFiles(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess, orphaned bool) error {
+func (s *SwarmObjects) releaseOwned(ctx context.Context, svc *dcv1.SwarmService, on SwarmAccess, orphaned bool) error {
 	s.shelves.outdate(on.Swarm)
 	if err := s.shelves.refresh(ctx, on, s.Clock.Now()); err != nil {
 		return err
@@ -247,15 +247,15 @@ func (s *SwarmObjects) releaseFiles(ctx context.Context, svc *dcv1.SwarmService,
 	if orphaned {
 		var settled bool
 		var err error
-		if needed, settled, err = neededFiles(ctx, on, svc.ServiceName()); err != nil || !settled {
+		if needed, settled, err = neededObjects(ctx, on, svc.ServiceName()); err != nil || !settled {
 			return err
 		}
 	}
 	named := networkNames(svc)
-	for key, f := range s.shelves.filter(on.Swarm, func(key objectKey, f shelfFile) bool {
+	for key, f := range s.shelves.filter(on.Swarm, func(key objectKey, f ownedObject) bool {
 		return f.owner == string(svc.UID) && !needed[f.id] && (key.kind != engine.Networks || !named[key.name])
 	}) {
-		if _, err := s.removeFile(ctx, on, key, f); err != nil {
+		if _, err := s.removeObject(ctx, on, key, f); err != nil {
 			return err
 		}
 	}

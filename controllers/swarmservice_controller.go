@@ -45,8 +45,8 @@ const (
 	// tellingPause is how often a status tells of what is on its way. Most services arrive
 	// within it, and cost one write instead of three.
 	tellingPause = 2 * time.Second
-	// serviceRetryFirst and serviceRetryLast are the pauses after an error, which doubles them: of an API
-	// server or an audit trail that is back nobody tells.
+	// serviceRetryFirst and serviceRetryLast are the pauses after an error, which doubles
+	// them: of an API server or an audit trail that is back nobody tells.
 	serviceRetryFirst, serviceRetryLast = 50 * time.Millisecond, 30 * time.Second
 	// maxNote is how many bytes the API server takes of an Event's note.
 	maxNote = 1024

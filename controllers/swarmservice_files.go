@@ -116,7 +116,7 @@ func (r *resolving) want(ctx context.Context, f *wantedFile, limit int) error {
 		return err
 	}
 	// An object whose name an older key made is as good: a new key restarts no tasks.
-	for _, key := range append([]keyring.Key{r.Keys.Current(keyring.ContentHashes)}, r.Keys.All(keyring.ContentHashes)...) {
+	for _, key := range r.contentKeys() {
 		name := r.fileName(f, key)
 		if o, found := r.shelves.find(r.on.Swarm, f.kind, name); found && o.owner == string(r.svc.UID) {
 			r.put(f, swarm.Object{ID: o.id, Name: name})
@@ -148,7 +148,7 @@ func (r *resolving) makeFile(ctx context.Context, f *wantedFile) (swarm.Object, 
 		return swarm.Object{ID: o.id, Name: a.Name}, nil
 	}
 	var id string
-	err := r.on.Write(ctx, "create", audit.Object{Kind: fileKindName(f.kind), Name: a.Name}, func(ctx context.Context, eng engine.Engine) (err error) {
+	err := r.on.Write(ctx, "create", audit.Object{Kind: objectKindName(f.kind), Name: a.Name}, func(ctx context.Context, eng engine.Engine) (err error) {
 		if f.kind == engine.Secrets {
 			id, err = eng.SecretCreate(ctx, engineswarm.SecretSpec{Annotations: a, Data: f.data})
 		} else {
@@ -174,11 +174,11 @@ func (r *resolving) makeFile(ctx context.Context, f *wantedFile) (swarm.Object, 
 	default:
 		return swarm.Object{}, err
 	}
-	r.shelves.add(r.on.Swarm, f.kind, a.Name, shelfFile{id: id, owner: string(r.svc.UID), namespace: r.svc.Namespace, name: r.svc.Name, created: r.Clock.Now()})
+	r.shelves.add(r.on.Swarm, f.kind, a.Name, ownedObject{id: id, owner: string(r.svc.UID), namespace: r.svc.Namespace, name: r.svc.Name, created: r.Clock.Now()})
 	return swarm.Object{ID: id, Name: a.Name}, nil
 }
 
-func fileKindName(kind engine.Kind) string {
+func objectKindName(kind engine.Kind) string {
 	switch kind {
 	case engine.Secrets:
 		return "Secret"

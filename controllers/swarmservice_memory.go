@@ -79,6 +79,7 @@ type writtenService struct {
 	at    time.Time
 }
 
+// madeService is a service that a SwarmService has, and the swarm it is on.
 type madeService struct {
 	uid           types.UID
 	id, clusterID string

@@ -57,14 +57,14 @@ type SwarmObjects struct {
 	Clock    clock.PassiveClock
 
 	shelves shelves
-	mu      sync.Mutex                 // never held across I/O
-	inUse   map[types.UID]serviceFiles // what each service was last resolved to
+	mu      sync.Mutex                   // never held across I/O
+	inUse   map[types.UID]serviceObjects // what each service was last resolved to
 }
 
 var _ SwarmInputs = &SwarmObjects{}
 
-// serviceFiles are the ids of a service's secrets and configs, and the names of its networks.
-type serviceFiles struct {
+// serviceObjects are the ids of a service's secrets and configs, and the names of its networks.
+type serviceObjects struct {
 	ids, networks map[string]bool
 	// clean: there are no others that it owns.
 	clean bool
@@ -128,15 +128,15 @@ func (s *SwarmObjects) uses(svc *dcv1.SwarmService, ids map[string]bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.inUse == nil {
-		s.inUse = map[types.UID]serviceFiles{}
+		s.inUse = map[types.UID]serviceObjects{}
 	}
 	before, known := s.inUse[svc.UID]
-	now := serviceFiles{ids: ids, networks: networkNames(svc)}
+	now := serviceObjects{ids: ids, networks: networkNames(svc)}
 	now.clean = known && before.clean && before.same(now)
 	s.inUse[svc.UID] = now
 }
 
-func (f serviceFiles) same(other serviceFiles) bool {
+func (f serviceObjects) same(other serviceObjects) bool {
 	return maps.Equal(f.ids, other.ids) && maps.Equal(f.networks, other.networks)
 }
 
@@ -201,11 +201,16 @@ func (r *resolving) pullSecret(ctx context.Context) error {
 // hashes are a hash of a content under all keys, the current one first: what was named
 // under an older key is still the same.
 func (r *resolving) hashes(hash func([]byte, types.UID, []byte) string, content []byte) []string {
-	list := []string{hash(r.Keys.Current(keyring.ContentHashes).Bytes, r.svc.UID, content)}
-	for _, key := range r.Keys.All(keyring.ContentHashes) {
+	var list []string
+	for _, key := range r.contentKeys() {
 		list = append(list, hash(key.Bytes, r.svc.UID, content))
 	}
 	return list
+}
+
+// contentKeys are the current key, and all that names were made with before.
+func (s *SwarmObjects) contentKeys() []keyring.Key {
+	return append([]keyring.Key{s.Keys.Current(keyring.ContentHashes)}, s.Keys.All(keyring.ContentHashes)...)
 }
 
 // make makes what is missing, if the spec can be built at all.

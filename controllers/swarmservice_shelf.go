@@ -48,8 +48,8 @@ type shelves struct {
 
 type shelf struct {
 	listed time.Time
-	// files are the secrets, configs and networks that some SwarmService owns.
-	files map[objectKey]shelfFile
+	// owned are the secrets, configs and networks that some SwarmService owns.
+	owned map[objectKey]ownedObject
 	// named are the ids of what others made, and when they were looked up.
 	named map[objectKey]namedObject
 	// gone are the ids of the networks that were removed, and when.
@@ -61,8 +61,8 @@ type objectKey struct {
 	name string
 }
 
-// shelfFile is a secret, config or network; a content is not kept.
-type shelfFile struct {
+// ownedObject is a secret, config or network; a content is not kept.
+type ownedObject struct {
 	id string
 	// owner is the UID of its SwarmService, with the object's namespace and name.
 	owner, namespace, name string
@@ -81,7 +81,7 @@ func (s *shelves) of(key hostcache.SwarmKey) *shelf {
 	}
 	sh := s.all[key]
 	if sh == nil {
-		sh = &shelf{files: map[objectKey]shelfFile{}, named: map[objectKey]namedObject{}, gone: map[string]time.Time{}}
+		sh = &shelf{owned: map[objectKey]ownedObject{}, named: map[objectKey]namedObject{}, gone: map[string]time.Time{}}
 		s.all[key] = sh
 	}
 	return sh
@@ -95,7 +95,7 @@ func (s *shelves) refresh(ctx context.Context, on SwarmAccess, now time.Time) er
 	if fresh {
 		return nil
 	}
-	files := map[objectKey]shelfFile{}
+	owned := map[objectKey]ownedObject{}
 	for _, kind := range []engine.Kind{engine.Secrets, engine.Configs, engine.Networks} {
 		objects, err := on.Engine.List(ctx, kind, engine.ListOptions{Label: dcv1.LabelOwnerUID})
 		if err != nil {
@@ -105,7 +105,7 @@ func (s *shelves) refresh(ctx context.Context, on SwarmAccess, now time.Time) er
 			if kind == engine.Networks && networkScope(o) != "swarm" {
 				continue // the engine's own, whoever gave it the label
 			}
-			files[objectKey{kind, o.Name}] = shelfFile{
+			owned[objectKey{kind, o.Name}] = ownedObject{
 				id: o.ID, owner: o.Labels[dcv1.LabelOwnerUID], namespace: o.Labels[dcv1.LabelOwnerNamespace],
 				name: o.Labels[dcv1.LabelOwnerName], created: o.Created,
 			}
@@ -114,7 +114,7 @@ func (s *shelves) refresh(ctx context.Context, on SwarmAccess, now time.Time) er
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sh := s.of(on.Swarm)
-	sh.files, sh.listed = files, now
+	sh.owned, sh.listed = owned, now
 	maps.DeleteFunc(sh.named, func(_ objectKey, n namedObject) bool { return now.Sub(n.at) >= shelfAge })
 	maps.DeleteFunc(s.all, func(_ hostcache.SwarmKey, o *shelf) bool {
 		return o != sh && now.Sub(o.listed) > 10*shelfAge && len(o.named) == 0
@@ -122,23 +122,23 @@ func (s *shelves) refresh(ctx context.Context, on SwarmAccess, now time.Time) er
 	return nil
 }
 
-func (s *shelves) find(key hostcache.SwarmKey, kind engine.Kind, name string) (shelfFile, bool) {
+func (s *shelves) find(key hostcache.SwarmKey, kind engine.Kind, name string) (ownedObject, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f, found := s.of(key).files[objectKey{kind, name}]
+	f, found := s.of(key).owned[objectKey{kind, name}]
 	return f, found
 }
 
-func (s *shelves) add(key hostcache.SwarmKey, kind engine.Kind, name string, f shelfFile) {
+func (s *shelves) add(key hostcache.SwarmKey, kind engine.Kind, name string, f ownedObject) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.of(key).files[objectKey{kind, name}] = f
+	s.of(key).owned[objectKey{kind, name}] = f
 }
 
 func (s *shelves) remove(key hostcache.SwarmKey, object objectKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.of(key).files, object)
+	delete(s.of(key).owned, object)
 }
 
 // removeNetwork forgets a network, by whatever name it was noted, and what the managers
@@ -147,7 +147,7 @@ func (s *shelves) removeNetwork(key hostcache.SwarmKey, name, id string, now tim
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sh, object := s.of(key), objectKey{engine.Networks, name}
-	delete(sh.files, object)
+	delete(sh.owned, object)
 	delete(sh.named, object)
 	maps.DeleteFunc(sh.gone, func(_ string, at time.Time) bool { return now.Sub(at) >= lingerAge })
 	sh.gone[id] = now
@@ -170,12 +170,12 @@ func (s *shelves) outdate(key hostcache.SwarmKey) {
 	clear(sh.named)
 }
 
-// filter returns the files for which want says so.
-func (s *shelves) filter(key hostcache.SwarmKey, want func(objectKey, shelfFile) bool) map[objectKey]shelfFile {
+// filter returns what is owned for which want says so.
+func (s *shelves) filter(key hostcache.SwarmKey, want func(objectKey, ownedObject) bool) map[objectKey]ownedObject {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := map[objectKey]shelfFile{}
-	for k, f := range s.of(key).files {
+	found := map[objectKey]ownedObject{}
+	for k, f := range s.of(key).owned {
 		if want(k, f) {
 			found[k] = f
 		}

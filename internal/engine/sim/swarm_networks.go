@@ -41,7 +41,7 @@ func (s *Swarm) predefinedNetworks() []*networkObject {
 }
 
 // swarmNetworks are the networks of the swarm that an engine manages; none where it
-// manages none, or cannot be asked. They never change.
+// manages none, or cannot be asked. None of them changes once it is made.
 func (e *Engine) swarmNetworks() []*networkObject {
 	s, err := e.manager()
 	if err != nil {
